@@ -1,0 +1,35 @@
+/** One inference call and its answer, whichever protocol it came in by. */
+import type { Parameters, Tensor } from './tensor.ts'
+
+/** Which model: the newest ready version where none is named. */
+export interface ModelRef {
+  readonly name: string
+  readonly version?: string
+}
+
+export interface InferenceRequest {
+  readonly id?: string
+  readonly model: ModelRef
+  readonly inputs: readonly Tensor[]
+  /** Names of the outputs wanted; all of them where absent. */
+  readonly outputs?: readonly string[]
+  readonly parameters?: Parameters
+}
+
+export interface InferenceResponse {
+  readonly id?: string
+  readonly model: Required<ModelRef>
+  readonly outputs: readonly Tensor[]
+  readonly parameters?: Parameters
+}
+
+/** What travels beside a request and is not part of it. */
+export interface RequestContext {
+  readonly requestId: string
+  /** The wire it came by, as metrics label it. */
+  readonly protocol: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2' | 'library'
+  /** Fires on client disconnect, deadline, or shutdown. */
+  readonly signal: AbortSignal
+  /** Headers (REST) or metadata (gRPC), names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+}
