@@ -167,7 +167,10 @@ export function decodeByteStrings(bytes: Uint8Array, count: number, label: strin
   let offset = 0
   while (offset < bytes.byteLength) {
     if (elements.length === count) {
-      throw new InferenceError('invalid_argument', `unexpected number of string elements for ${label}, expecting ${count}`)
+      throw new InferenceError(
+        'invalid_argument',
+        `unexpected number of string elements for ${label}, expecting ${count}`,
+      )
     }
     if (offset + 4 > bytes.byteLength) {
       throw new InferenceError('invalid_argument', `incomplete string length indicator for ${label}, expecting 4 bytes`)
@@ -185,7 +188,10 @@ export function decodeByteStrings(bytes: Uint8Array, count: number, label: strin
     offset += length
   }
   if (elements.length !== count) {
-    throw new InferenceError('invalid_argument', `expected ${count} string elements for ${label}, got ${elements.length}`)
+    throw new InferenceError(
+      'invalid_argument',
+      `expected ${count} string elements for ${label}, got ${elements.length}`,
+    )
   }
   return elements
 }

@@ -1,0 +1,21 @@
+/** What the repository holds before a model is loaded: a reference and the way to load it. */
+import type { ModelRef } from '../core/inference.ts'
+import type { Hooks, Model } from '../core/model.ts'
+
+/** A model and the hooks around it. */
+export interface LoadedModel {
+  /** Its `predict` is scheduled: it queues, refuses and honours the signal. */
+  readonly model: Model
+  /** `preprocess` runs first to last, `postprocess` last to first. */
+  readonly hooks: readonly Hooks[]
+}
+
+export interface ModelEntry {
+  readonly ref: Required<ModelRef>
+  /** Name of the runtime, as tables and metrics show it. */
+  readonly runtime: string
+  /** Where it comes from: a path, for messages. */
+  readonly source?: string
+  /** @throws InferenceError with the reason that operators and callers read */
+  load(signal: AbortSignal): Promise<LoadedModel>
+}

@@ -1,0 +1,30 @@
+/** Which models there are, in which state, and the lease that keeps one loaded while it works. */
+import type { ModelRef } from '../core/inference.ts'
+import type { LoadedModel, ModelEntry } from './entry.ts'
+import type { ModelStatus, ServedMetadata } from './status.ts'
+
+/** A ready model, leased: it is not unloaded while the lease is held. */
+export interface ModelHandle extends LoadedModel {
+  readonly ref: Required<ModelRef>
+  /** Signature outside the hooks. */
+  readonly served: ServedMetadata
+}
+
+/** The interface that the doors' side sees; implemented by `ModelRepository`. */
+export interface Repository {
+  /**
+   * Runs `work` with a lease on the model.
+   * @throws InferenceError `not_found` or `unavailable`, in KServe's words
+   */
+  use<T>(ref: ModelRef, work: (model: ModelHandle) => Promise<T>): Promise<T>
+  /** @throws InferenceError `not_found`, or `unavailable` while not ready */
+  metadata(ref: ModelRef): ServedMetadata
+  /** @throws InferenceError `not_found` */
+  status(ref: ModelRef): ModelStatus
+  list(): readonly ModelStatus[]
+  /** True where every model that was asked for is ready. */
+  readonly isReady: boolean
+  load(entry: ModelEntry, signal?: AbortSignal): Promise<ModelStatus>
+  unload(ref: ModelRef): Promise<void>
+  close(): Promise<void>
+}

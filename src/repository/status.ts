@@ -1,0 +1,28 @@
+/** What can be known of a model without running it. */
+import type { ModelRef } from '../core/inference.ts'
+import type { ModelMetadata, TensorMetadata } from '../core/model.ts'
+
+export type ModelState = 'unloaded' | 'loading' | 'ready' | 'unloading' | 'failed'
+
+export interface ModelStatus {
+  readonly ref: Required<ModelRef>
+  readonly state: ModelState
+  /** Why it failed, or what it waits for. */
+  readonly reason?: string
+  readonly runtime: string
+  readonly memoryBytes: number
+  /** Milliseconds that the load took; absent until it ended. */
+  readonly loadMs?: number
+  /** Present while ready. */
+  readonly metadata?: ServedMetadata
+}
+
+/** Metadata as callers see it: the signature outside the hooks, and the versions that are ready. */
+export interface ServedMetadata extends ModelMetadata {
+  readonly ref: Required<ModelRef>
+  /** Ready versions, oldest first. */
+  readonly versions: readonly string[]
+  readonly inputs: readonly TensorMetadata[]
+  readonly outputs: readonly TensorMetadata[]
+  readonly hasExplainer: boolean
+}
