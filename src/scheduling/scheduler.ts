@@ -1,0 +1,102 @@
+/** One model's queue: as many predicts at once as the model takes, a bounded number that wait, the rest refused early. */
+import { InferenceError } from '../core/errors.ts'
+import type { Batch, Model } from '../core/model.ts'
+import type { Tensor } from '../core/tensor.ts'
+
+export interface SchedulingPolicy {
+  /** The model's name, for messages. */
+  readonly name: string
+  /** Requests that may wait; the next one is refused. */
+  readonly maxQueueSize: number
+}
+
+interface Waiting {
+  readonly batch: Batch
+  readonly signal: AbortSignal
+  readonly resolve: (outputs: readonly Tensor[]) => void
+  readonly reject: (reason: unknown) => void
+  readonly onAbort: () => void
+}
+
+/**
+ * A model whose `predict` queues first in, first out, runs at most `model.concurrency` at once and refuses with
+ * `resource_exhausted` where `maxQueueSize` requests wait already. A cancelled request leaves the queue at once.
+ */
+export function schedule(model: Model, policy: SchedulingPolicy): Model {
+  const queue = new PredictQueue(model, policy)
+  return {
+    metadata: model.metadata,
+    memoryBytes: model.memoryBytes,
+    maxBatchSize: model.maxBatchSize,
+    concurrency: model.concurrency,
+    predict: (batch, signal) => queue.predict(batch, signal),
+    ...(model.preprocess && { preprocess: model.preprocess.bind(model) }),
+    ...(model.postprocess && { postprocess: model.postprocess.bind(model) }),
+    ...(model.infer && { infer: model.infer.bind(model) }),
+    ...(model.explain && { explain: model.explain.bind(model) }),
+    ...(model.stream && { stream: model.stream.bind(model) }),
+    ...(model.forward && { forward: model.forward.bind(model) }),
+    close: () => model.close(),
+  }
+}
+
+class PredictQueue {
+  readonly #model: Model
+  readonly #policy: SchedulingPolicy
+  /** In order of arrival; a Set, because a cancelled request leaves from anywhere. */
+  readonly #waiting = new Set<Waiting>()
+  #running = 0
+  /** Moving average of a run, for `Retry-After`. */
+  #runMs = 0
+
+  constructor(model: Model, policy: SchedulingPolicy) {
+    this.#model = model
+    this.#policy = policy
+  }
+
+  predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]> {
+    if (signal.aborted) return Promise.reject(InferenceError.from(signal.reason))
+    if (this.#running < this.#model.concurrency) return this.#run(batch, signal)
+    if (this.#waiting.size >= this.#policy.maxQueueSize) return Promise.reject(this.#full())
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { batch, signal, resolve, reject, onAbort: () => this.#abandon(waiting) }
+      this.#waiting.add(waiting)
+      signal.addEventListener('abort', waiting.onAbort, { once: true })
+    })
+  }
+
+  async #run(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]> {
+    this.#running += 1
+    const started = performance.now()
+    try {
+      return await this.#model.predict(batch, signal)
+    } finally {
+      this.#running -= 1
+      this.#runMs += (performance.now() - started - this.#runMs) / 16 // the weight of the last few dozen runs
+      if (this.#waiting.size > 0) this.#next()
+    }
+  }
+
+  #next(): void {
+    for (const waiting of this.#waiting) {
+      if (this.#running >= this.#model.concurrency) return
+      this.#waiting.delete(waiting)
+      waiting.signal.removeEventListener('abort', waiting.onAbort)
+      this.#run(waiting.batch, waiting.signal).then(waiting.resolve, waiting.reject)
+    }
+  }
+
+  #abandon(waiting: Waiting): void {
+    this.#waiting.delete(waiting)
+    waiting.reject(InferenceError.from(waiting.signal.reason))
+  }
+
+  #full(): InferenceError {
+    const size = this.#waiting.size
+    return new InferenceError(
+      'resource_exhausted',
+      `model '${this.#policy.name}': the queue is full, ${size} requests wait (max_queue_size ${this.#policy.maxQueueSize}). Retry later.`,
+      { retryAfterMs: (size * this.#runMs) / this.#model.concurrency },
+    )
+  }
+}

@@ -1,0 +1,153 @@
+/** Every setting of `servable serve`, declared once. */
+import { existsSync, readFileSync } from 'node:fs'
+import { InferenceError, messageOf } from '../core/errors.ts'
+import type { DeviceRequest, PlacementRequest } from '../core/model.ts'
+import {
+  bytes,
+  choice,
+  flag,
+  integer,
+  parseSettings,
+  listSetting,
+  setting,
+  string,
+  type Parsed,
+  type ValuesOf,
+} from './settings.ts'
+
+const port = integer({ min: 0, max: 65_535 })
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+export type LogFormat = 'auto' | 'json' | 'pretty'
+
+export const serveSettings = {
+  models: listSetting({
+    parse: string,
+    value: 'PATH',
+    description: 'model file, model directory or repository; the same as a positional argument',
+  }),
+  modelDir: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'PATH',
+    description: "KServe's name for --models with one path",
+  }),
+  modelName: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'NAME',
+    description: 'name of the model, where exactly one is served',
+  }),
+  host: setting({
+    parse: string,
+    default: '127.0.0.1',
+    value: 'ADDRESS',
+    description: 'address to listen on; 0.0.0.0 for all',
+  }),
+  httpPort: setting({ parse: port, default: 8080, value: 'PORT', description: 'port of REST; 0 for any free one' }),
+  grpcPort: setting({ parse: port, default: 8081, value: 'PORT', description: 'port of gRPC; 0 for any free one' }),
+  device: setting<DeviceRequest>({
+    parse: deviceRequest,
+    default: 'auto',
+    value: 'auto|cpu|cuda|cuda:N',
+    description: 'where models run; auto takes a usable GPU and says why it fell back',
+  }),
+  placement: setting<PlacementRequest>({
+    parse: choice('auto', 'inline', 'pool', 'thread'),
+    default: 'auto',
+    value: 'auto|inline|pool|thread',
+    description: 'thread in which sessions live; auto measures at load',
+  }),
+  maxQueueSize: setting({
+    parse: integer({ min: 0, max: 1_000_000 }),
+    default: 1000,
+    value: 'N',
+    description: 'requests per model that may wait; more are refused with 503',
+  }),
+  maxRequestBytes: setting({
+    parse: bytes,
+    default: 64 * 2 ** 20, // as Triton
+    value: 'SIZE',
+    description: 'largest request body, compressed or not: 64MiB, 1GB',
+  }),
+  exitOnLoadFailure: setting({
+    parse: flag,
+    default: false,
+    value: '',
+    isSwitch: true,
+    description: 'exit with status 1 if a model fails to load at start',
+  }),
+  drainSeconds: setting({
+    parse: integer({ min: 0, max: 3600 }),
+    default: 30,
+    value: 'N',
+    description: 'time that running requests have to finish after SIGTERM or Ctrl-C',
+  }),
+  logLevel: setting<LogLevel>({
+    parse: choice('debug', 'info', 'warn', 'error', 'silent'),
+    default: 'info',
+    value: 'debug|info|warn|error|silent',
+    description: 'least severe messages that are written',
+  }),
+  logFormat: setting<LogFormat>({
+    parse: choice('auto', 'json', 'pretty'),
+    default: 'auto',
+    value: 'auto|json|pretty',
+    description: 'JSON lines, or pretty on a terminal',
+  }),
+  terminationLog: setting({
+    parse: string,
+    default: '/dev/termination-log', // where Kubernetes reads the reason of a failed container
+    value: 'FILE',
+    description: 'file that gets the reason of a failed load, where it exists',
+  }),
+  config: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description: 'settings file; ./servable.yaml is read where it exists',
+  }),
+}
+
+export type ServeConfig = ValuesOf<typeof serveSettings>
+
+function deviceRequest(text: string): DeviceRequest {
+  if (text === 'auto' || text === 'cpu' || text === 'cuda') return text
+  const match = /^cuda:(\d+)$/.exec(text)
+  if (match !== null) return `cuda:${Number(match[1])}`
+  throw new Error(`expected auto, cpu, cuda or cuda:N, got '${text}'`)
+}
+
+/**
+ * Reads the settings of `servable serve`.
+ *
+ * @throws InferenceError `invalid_argument` that names the flag, variable or key and what would be right
+ */
+export function readServeConfig(args: readonly string[], environment: NodeJS.ProcessEnv): Parsed<typeof serveSettings> {
+  const early = parseSettings(serveSettings, { args, environment }).values.config
+  const path = early ?? (existsSync('servable.yaml') ? 'servable.yaml' : undefined)
+  const parsed = parseSettings(serveSettings, {
+    args,
+    environment,
+    ...(path === undefined ? {} : { file: { path, text: readText(path) } }),
+  })
+  const paths = [
+    ...parsed.positionals,
+    ...parsed.values.models,
+    ...(parsed.values.modelDir === undefined ? [] : [parsed.values.modelDir]),
+  ]
+  return { ...parsed, values: { ...parsed.values, models: paths } }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (reason) {
+    throw new InferenceError('invalid_argument', `settings file: ${messageOf(reason)}`, { cause: reason })
+  }
+}
+
+/** All defaults: what an embedder gets who sets nothing. */
+export function defaultConfig(): ServeConfig {
+  return parseSettings(serveSettings, { args: [] }).values
+}
