@@ -24,7 +24,18 @@ export interface Repository {
   list(): readonly ModelStatus[]
   /** True where every model that was asked for is ready. */
   readonly isReady: boolean
+  /**
+   * Loads or reloads a model. A failed load does not throw: the status says `failed`, or, where an older instance goes on
+   * serving, `ready`; either way with the `reason`, which a load that worked clears.
+   */
   load(entry: ModelEntry, signal?: AbortSignal): Promise<ModelStatus>
+  /**
+   * Drains and closes one version, or every version where none is named.
+   * @throws InferenceError `not_found`
+   */
   unload(ref: ModelRef): Promise<void>
+  /** Tells of every change of state, after it happened. @returns ends the telling */
+  onChange(listener: (status: ModelStatus) => void): () => void
+  /** Drains and closes every model; nothing loads afterwards. */
   close(): Promise<void>
 }

@@ -1,0 +1,246 @@
+/** Finds models on disk: a bare file, a model's directory with or without versions, a repository of these. */
+import { stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { InferenceError, messageOf } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import {
+  candidateOfFile,
+  listDirectory,
+  stemOf,
+  yamlName,
+  type Candidate,
+  type DirectoryListing,
+} from './directory-listing.ts'
+import { discoveredModel, failed, type Declared, type DiscoveredModel, type ModelDefaults } from './discovered-model.ts'
+import { unservedReason } from './formats.ts'
+import { readModelYaml } from './model-yaml.ts'
+import { compareVersions, versionOf } from './version.ts'
+
+export interface DiscoverOptions {
+  /** The formats that runtimes are installed for. */
+  readonly formats: readonly string[]
+  /** Name of the model, where exactly one is served. */
+  readonly name?: string
+  readonly defaults: ModelDefaults
+  readonly log: Log
+}
+
+/**
+ * Finds every version of every model under the paths. What looks like a model but cannot be served comes back as `failed`
+ * with its reason; directories with nothing in them are warned of.
+ *
+ * - `iris.onnx`: model `iris`, version 1; `model.onnx` takes the name of its directory
+ * - `iris/model.onnx`: version 1; `iris/3/model.onnx`, `iris/00000123/saved_model.pb`: version 3, version 123
+ * - a directory of these; `config.pbtxt` may be there and is not read
+ *
+ * @throws InferenceError `invalid_argument` where a path does not exist, two models share a name, or `name` is given and
+ *   there is not exactly one model
+ */
+export async function discover(
+  paths: string | readonly string[],
+  options: DiscoverOptions,
+): Promise<readonly DiscoveredModel[]> {
+  const absolute = new Set((typeof paths === 'string' ? [paths] : paths).map((path) => resolve(path)))
+  const found: DiscoveredModel[] = []
+  for (const path of absolute) found.push(...(await discoverPath(path, options)))
+  if (options.name !== undefined) return renamed(found, options.name)
+  refuseDuplicates(found)
+  return found
+}
+
+function refuseDuplicates(found: readonly DiscoveredModel[]): void {
+  const seen = new Map<string, DiscoveredModel>()
+  for (const model of found) {
+    const { name, version } = refOf(model)
+    const sameName = seen.get(name)
+    if (sameName !== undefined && sameName.root !== model.root) {
+      throw duplicate(`model '${name}'`, sameName.root, model.root)
+    }
+    const sameVersion = seen.get(`${name}\0${version}`)
+    if (sameVersion !== undefined) {
+      throw duplicate(`version ${version} of model '${name}'`, sameVersion.source, model.source)
+    }
+    seen.set(name, model).set(`${name}\0${version}`, model)
+  }
+}
+
+function duplicate(what: string, first: string, second: string): InferenceError {
+  return invalid(
+    `${what} is there twice: ${first} and ${second}; rename one of them, or give it a name in its model.yaml`,
+  )
+}
+
+function renamed(found: readonly DiscoveredModel[], name: string): readonly DiscoveredModel[] {
+  const names = new Set(found.map((model) => refOf(model).name))
+  if (names.size !== 1) {
+    const there = names.size === 0 ? 'none was found' : `${names.size} were found: ${[...names].join(', ')}`
+    throw invalid(`a model name ('${name}') can be given where exactly one model is served; ${there}`)
+  }
+  return found.map((model) =>
+    model.kind === 'found'
+      ? { ...model, spec: { ...model.spec, ref: { ...model.spec.ref, name } } }
+      : { ...model, ref: { ...model.ref, name } },
+  )
+}
+
+/** The name and version of a model that was found, able to be served or not. */
+export function refOf(model: DiscoveredModel) {
+  return model.kind === 'found' ? model.spec.ref : model.ref
+}
+
+async function discoverPath(path: string, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
+  const stats = await stat(path).catch((reason: unknown) => {
+    throw invalid(`model path ${path}: ${messageOf(reason)}`)
+  })
+  if (!stats.isDirectory()) return modelFile(path, options)
+  const listing = await listDirectory(path)
+  const version = versionOf(basename(path))
+  if (version !== undefined && isModelDirectory(listing)) return versionDirectory(listing, version, options)
+  if (isModelDirectory(listing)) return modelDirectory(listing, options)
+  return repository(listing, options)
+}
+
+/** True for a directory that is one model by its own signs, not a repository with bare files in it. */
+function isModelDirectory({ hasYaml, versions, candidates }: DirectoryListing): boolean {
+  return hasYaml || versions.length > 0 || candidates.some(({ name }) => name === '.' || stemOf(name) === 'model')
+}
+
+async function repository(listing: DirectoryListing, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
+  const bare = await Promise.all(listing.candidates.map((candidate) => bareModel(candidate, options)))
+  const inside = await Promise.all(
+    listing.directories.map(async (name) =>
+      modelDirectory(await listDirectory(join(listing.directory, name)), options),
+    ),
+  )
+  const broken = listing.brokenLinks.map((name) => {
+    const path = join(listing.directory, name)
+    return failed(
+      { ref: { name: stemOf(name), version: '1' }, root: path },
+      path,
+      `${path} is a link that leads nowhere`,
+    )
+  })
+  const found = [...bare, ...inside.flat(), ...broken]
+  if (found.length === 0) options.log.warn({ path: listing.directory }, 'no model was found')
+  return found
+}
+
+/** A path that names a file. */
+async function modelFile(path: string, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
+  const directory = dirname(path)
+  const name = basename(path)
+  const candidate = await candidateOfFile(directory, name)
+  if (candidate === undefined) {
+    const ref = { name: stemOf(name), version: '1' }
+    return [
+      failed(
+        { ref, root: path },
+        path,
+        `${path} is no model file that is known; formats served: ${options.formats.join(', ')}`,
+      ),
+    ]
+  }
+  if (candidate.name !== '.' && stemOf(name) !== 'model') return [await bareModel(candidate, options)]
+  const listing = { ...(await listDirectory(directory)), candidates: [candidate], versions: [] }
+  const version = versionOf(basename(directory))
+  return version === undefined ? modelDirectory(listing, options) : versionDirectory(listing, version, options)
+}
+
+/** A file that is a model by itself, named after it; a model.yaml beside it would be another model's. */
+async function bareModel(candidate: Candidate, { formats, defaults }: DiscoverOptions): Promise<DiscoveredModel> {
+  const root = candidate.file ?? candidate.directory
+  const found = {
+    ref: { name: stemOf(candidate.name), version: '1' },
+    root,
+    listing: {
+      directory: candidate.directory,
+      candidates: [candidate],
+      versions: [],
+      directories: [],
+      hasYaml: false,
+      brokenLinks: [],
+    },
+    declared: [],
+  }
+  return (
+    (await discoveredModel(found, formats, defaults)) ?? failed(found, root, unservedReason(candidate.format, formats))
+  )
+}
+
+/** A path that names one version's directory: its model's name is that of the directory above. */
+async function versionDirectory(
+  listing: DirectoryListing,
+  version: string,
+  options: DiscoverOptions,
+): Promise<readonly DiscoveredModel[]> {
+  const parent = await listDirectory(dirname(listing.directory))
+  return modelDirectory(
+    { ...parent, candidates: [], versions: [{ version, directory: listing.directory }] },
+    options,
+    listing,
+  )
+}
+
+/** @param only the listing of its one version, where it was made already */
+async function modelDirectory(
+  listing: DirectoryListing,
+  options: DiscoverOptions,
+  only?: DirectoryListing,
+): Promise<readonly DiscoveredModel[]> {
+  const { directory, versions } = listing
+  const declared = await declaredIn(listing)
+  const name = (typeof declared === 'string' ? undefined : declared[0]?.yaml.name) ?? basename(directory)
+  const found: DiscoveredModel[] = []
+  if (versions.length === 0) {
+    const model = await versionOfModel({ name, version: '1' }, directory, listing, declared, options)
+    if (model !== undefined) found.push(model)
+  } else if (listing.candidates.length > 0) {
+    options.log.warn({ path: directory }, 'model files beside version directories are not served')
+  }
+  for (const { version, directory: path } of versions.toSorted((a, b) => compareVersions(a.version, b.version))) {
+    const inside = only ?? (await listDirectory(path))
+    const own = await declaredIn(inside)
+    const both = joined(declared, own)
+    const model = await versionOfModel({ name, version }, directory, inside, both, options)
+    if (model === undefined) options.log.warn({ path }, 'version directory holds no model')
+    else found.push(model)
+  }
+  if (found.length === 0 && versions.length === 0) options.log.warn({ path: directory }, 'directory holds no model')
+  return found
+}
+
+/** What a model and one of its versions say together, or what is wrong with it. */
+function joined(
+  model: readonly Declared[] | string,
+  version: readonly Declared[] | string,
+): readonly Declared[] | string {
+  if (typeof model === 'string' || typeof version === 'string') return typeof model === 'string' ? model : version
+  const named = version.find(({ yaml }) => yaml.name !== undefined)
+  if (named === undefined) return [...model, ...version]
+  return `${join(named.directory, yamlName)}: name belongs into the model.yaml of the model's own directory`
+}
+
+async function versionOfModel(
+  ref: { readonly name: string; readonly version: string },
+  root: string,
+  listing: DirectoryListing,
+  declared: readonly Declared[] | string,
+  { formats, defaults }: DiscoverOptions,
+): Promise<DiscoveredModel | undefined> {
+  if (typeof declared === 'string') return failed({ ref, root }, listing.directory, declared)
+  return discoveredModel({ ref, root, listing, declared }, formats, defaults)
+}
+
+/** @returns what the directory's model.yaml says, or what is wrong with it */
+async function declaredIn({ directory, hasYaml }: DirectoryListing): Promise<readonly Declared[] | string> {
+  if (!hasYaml) return []
+  try {
+    return [{ yaml: await readModelYaml(join(directory, yamlName)), directory }]
+  } catch (reason) {
+    return messageOf(reason)
+  }
+}
+
+function invalid(message: string): InferenceError {
+  return new InferenceError('invalid_argument', message)
+}

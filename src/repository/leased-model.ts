@@ -1,0 +1,57 @@
+/** One loaded instance of a model and the calls that run on it. */
+import { messageOf } from '../core/errors.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { Log } from '../core/log.ts'
+import type { LoadedModel } from './entry.ts'
+import type { ModelHandle } from './repository.ts'
+import { servedMetadata } from './served-metadata.ts'
+
+/** Counts leases; closes the model when it is retired and the last lease is given back. */
+export class LeasedModel {
+  readonly #loaded: LoadedModel
+  readonly #ref: Required<ModelRef>
+  #handle: ModelHandle
+  #leases = 0
+  #idle: (() => void) | undefined
+
+  constructor(ref: Required<ModelRef>, loaded: LoadedModel) {
+    this.#ref = ref
+    this.#loaded = loaded
+    this.#handle = { ...loaded, ref, served: servedMetadata(ref, loaded, [ref.version]) }
+  }
+
+  get handle(): ModelHandle {
+    return this.#handle
+  }
+
+  /** Calls that hold it now. */
+  get leases(): number {
+    return this.#leases
+  }
+
+  /** Tells the metadata which versions of the model are ready. */
+  announce(versions: readonly string[]): void {
+    this.#handle = { ...this.#handle, served: servedMetadata(this.#ref, this.#loaded, versions) }
+  }
+
+  /** Runs `work`; the model is not closed before it ends. */
+  async use<T>(work: (model: ModelHandle) => Promise<T>): Promise<T> {
+    this.#leases += 1
+    try {
+      return await work(this.#handle)
+    } finally {
+      this.#leases -= 1
+      if (this.#leases === 0) this.#idle?.()
+    }
+  }
+
+  /** Waits for the last lease, then closes the model. Called once, when no new lease can be had. Never throws. */
+  async retire(log: Log): Promise<void> {
+    if (this.#leases > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    try {
+      await this.#loaded.model.close()
+    } catch (reason) {
+      log.warn({ model: this.#ref.name, version: this.#ref.version, reason: messageOf(reason) }, 'closing failed')
+    }
+  }
+}

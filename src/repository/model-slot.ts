@@ -1,0 +1,174 @@
+/** One version of a model over time: its state and its loads and unloads, one after the other. */
+import { InferenceError, messageOf } from '../core/errors.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { Log } from '../core/log.ts'
+import type { LoadedModel, ModelEntry } from './entry.ts'
+import { LeasedModel } from './leased-model.ts'
+import type { Limiter } from './limiter.ts'
+import type { ModelState, ModelStatus } from './status.ts'
+
+export interface SlotSurroundings {
+  readonly log: Log
+  readonly limiter: Limiter
+  /** Called after each change of state. */
+  readonly changed: (slot: ModelSlot) => void
+}
+
+export class ModelSlot {
+  readonly ref: Required<ModelRef>
+  readonly #around: SlotSurroundings
+  readonly #retiring = new Set<Promise<void>>()
+  #state: ModelState = 'unloaded'
+  #reason: string | undefined
+  #runtime: string
+  #loadMs: number | undefined
+  #instance: LeasedModel | undefined
+  /** The load that was asked for last and has not ended. */
+  #loading: { readonly entry: ModelEntry; readonly done: Promise<ModelStatus> } | undefined
+  #abort = new AbortController()
+  /** The end of everything asked for so far. */
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor(entry: ModelEntry, around: SlotSurroundings) {
+    this.ref = entry.ref
+    this.#runtime = entry.runtime
+    this.#around = around
+  }
+
+  /** Present where calls are taken, a reload included. */
+  get instance(): LeasedModel | undefined {
+    return this.#instance
+  }
+
+  get state(): ModelState {
+    return this.#state
+  }
+
+  get reason(): string | undefined {
+    return this.#reason
+  }
+
+  get status(): ModelStatus {
+    const served = this.#instance?.handle
+    return {
+      ref: this.ref,
+      state: this.#state,
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      runtime: this.#runtime,
+      memoryBytes: served?.model.memoryBytes ?? 0,
+      ...(this.#loadMs === undefined ? {} : { loadMs: this.#loadMs }),
+      ...(served === undefined ? {} : { metadata: served.served }),
+    }
+  }
+
+  /** Loads, or joins the load of the same entry that is under way. Never throws. */
+  load(entry: ModelEntry, signal: AbortSignal | undefined): Promise<ModelStatus> {
+    if (this.#loading?.entry === entry) return this.#loading.done
+    const aborted = this.#abort.signal
+    if (this.#instance === undefined) this.#become('loading', 'waiting for its turn')
+    const done = this.#next(async () => {
+      try {
+        return await this.#around.limiter.run(() => this.#load(entry, aborted, signal))
+      } finally {
+        if (this.#loading?.done === done) this.#loading = undefined
+      }
+    })
+    this.#loading = { entry, done }
+    return done
+  }
+
+  /** Ends a load under way, refuses new calls at once, waits for running ones and closes the model. */
+  unload(): Promise<void> {
+    this.#abort.abort(new InferenceError('cancelled', 'the model was unloaded while it loaded'))
+    this.#abort = new AbortController()
+    this.#loading = undefined
+    const instance = this.#instance
+    this.#instance = undefined
+    if (this.#state !== 'unloaded') this.#become('unloading')
+    if (instance !== undefined) this.#retire(instance)
+    return this.#next(async () => {
+      await Promise.all(this.#retiring)
+      if (this.#state === 'unloading') this.#become('unloaded', 'unloaded')
+    })
+  }
+
+  #next<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#tail.then(step)
+    this.#tail = done.catch(() => undefined)
+    return done
+  }
+
+  /** @param unloaded fires when the model is unloaded meanwhile: the state is then that of the unload or of a later load */
+  async #load(entry: ModelEntry, unloaded: AbortSignal, caller: AbortSignal | undefined): Promise<ModelStatus> {
+    if (unloaded.aborted) return this.status
+    const started = performance.now()
+    const signal = caller === undefined ? unloaded : AbortSignal.any([caller, unloaded])
+    if (this.#instance === undefined) this.#become('loading')
+    try {
+      signal.throwIfAborted()
+      const loaded = await entry.load(signal)
+      this.#loadMs = performance.now() - started
+      if (signal.aborted) {
+        await new LeasedModel(this.ref, loaded).retire(this.#around.log)
+        signal.throwIfAborted()
+      }
+      this.#swap(entry, loaded)
+    } catch (reason) {
+      if (unloaded.aborted) return this.status
+      this.#loadMs = performance.now() - started
+      this.#fail(entry, reason)
+    }
+    return this.status
+  }
+
+  #swap(entry: ModelEntry, loaded: LoadedModel): void {
+    const old = this.#instance
+    this.#instance = new LeasedModel(this.ref, loaded)
+    this.#runtime = entry.runtime
+    this.#become('ready')
+    const { memoryBytes, metadata } = loaded.model
+    this.#around.log.info(
+      {
+        model: this.ref.name,
+        version: this.ref.version,
+        runtime: entry.runtime,
+        device: metadata.parameters?.['device'],
+        placement: metadata.parameters?.['placement'],
+        memoryBytes,
+        loadMs: round(this.#loadMs),
+      },
+      old === undefined ? 'model loaded' : 'model reloaded',
+    )
+    if (old !== undefined) this.#retire(old)
+  }
+
+  #fail(entry: ModelEntry, reason: unknown): void {
+    const { name, version } = this.ref
+    const text = messageOf(reason)
+    this.#around.log.error(
+      { model: name, version, source: entry.source, reason: text, loadMs: round(this.#loadMs), ...causeOf(reason) },
+      this.#instance === undefined ? 'model failed to load' : 'model failed to reload, the loaded one goes on',
+    )
+    if (this.#instance === undefined) this.#runtime = entry.runtime
+    this.#become(this.#instance === undefined ? 'failed' : 'ready', text)
+  }
+
+  #retire(instance: LeasedModel): void {
+    const closed = instance.retire(this.#around.log).finally(() => this.#retiring.delete(closed))
+    this.#retiring.add(closed)
+  }
+
+  #become(state: ModelState, reason?: string): void {
+    this.#state = state
+    this.#reason = reason
+    this.#around.changed(this)
+  }
+}
+
+function round(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : Math.round(milliseconds * 10) / 10
+}
+
+function causeOf(reason: unknown): { readonly cause?: string } {
+  return reason instanceof Error && reason.cause !== undefined ? { cause: messageOf(reason.cause) } : {}
+}

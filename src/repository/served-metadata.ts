@@ -1,0 +1,32 @@
+/** The signature of a model as callers see it: outside its hooks. */
+import type { Hooks } from '../core/model.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { Signature } from '../core/signature.ts'
+import type { LoadedModel } from './entry.ts'
+import type { ServedMetadata } from './status.ts'
+
+/**
+ * What remains visible when hooks stand around a signature. `preprocess` runs first to last and `postprocess` last to
+ * first, so that the first hook that declares a side is the outermost one.
+ */
+export function outerSignature(inner: Signature, hooks: readonly Hooks[]): Signature {
+  return {
+    inputs: hooks.find((hook) => hook.inputs !== undefined)?.inputs ?? inner.inputs,
+    outputs: hooks.find((hook) => hook.outputs !== undefined)?.outputs ?? inner.outputs,
+  }
+}
+
+/** @param versions ready versions of the model, oldest first */
+export function servedMetadata(
+  ref: Required<ModelRef>,
+  { model, hooks }: LoadedModel,
+  versions: readonly string[],
+): ServedMetadata {
+  return {
+    ...model.metadata,
+    ...outerSignature(model.metadata, hooks),
+    ref,
+    versions,
+    hasExplainer: model.explain !== undefined,
+  }
+}
