@@ -1,0 +1,117 @@
+/** Writes answers: JSON, binary tensors, errors; compressed where the caller asks. */
+import type { FastifyReply } from 'fastify'
+import { promisify } from 'node:util'
+import { deflate, deflateSync, gzip, gzipSync } from 'node:zlib'
+import type { LogFields } from '../core/log.ts'
+import { encodingFor } from './accept-encoding.ts'
+import type { Door } from './options.ts'
+import type { HttpContext } from './request-context.ts'
+import { answerOf } from './status.ts'
+
+export type Body = Uint8Array | readonly Uint8Array[]
+
+const json = 'application/json'
+const binary = 'application/octet-stream'
+
+/** A shorter body does not get smaller. */
+const compressedFrom = 200
+/** A larger body would hold up the event loop for longer than the hop to another thread takes. */
+const compressedAsideFrom = 16 * 1024
+/** A string and its headers leave in one write; beyond this the copy costs more than the second write. */
+const joinedUpTo = 4096
+/** The network inside a cluster is fast and the processor dear. */
+const compression = { level: 1 }
+
+const compress = {
+  gzip: { sync: gzipSync, async: promisify<Uint8Array, object, Buffer>(gzip) },
+  deflate: { sync: deflateSync, async: promisify<Uint8Array, object, Buffer>(deflate) },
+}
+
+/**
+ * Writes a 200 with the body of an inference.
+ *
+ * @param headerLength length of the JSON part where binary tensors follow it
+ */
+export async function sendInference(
+  reply: FastifyReply,
+  context: HttpContext,
+  body: Body,
+  headerLength: number | undefined,
+): Promise<void> {
+  context.release()
+  const headers: string[] = ['Content-Type', headerLength === undefined ? json : binary]
+  if (headerLength !== undefined) headers.push('Inference-Header-Content-Length', String(headerLength))
+  if (context.givenId !== undefined) headers.push('x-request-id', context.givenId)
+  const accepted = reply.request.raw.headers['accept-encoding']
+  if (accepted !== undefined) {
+    const encoding = encodingFor(accepted)
+    const length = lengthOf(body)
+    if (encoding !== undefined && length >= compressedFrom) {
+      headers.push('Content-Encoding', encoding, 'Vary', 'Accept-Encoding')
+      const whole = body instanceof Uint8Array ? body : Buffer.concat(body, length)
+      const { sync, async } = compress[encoding]
+      write(reply, headers, length > compressedAsideFrom ? await async(whole, compression) : sync(whole, compression))
+      return
+    }
+  }
+  write(reply, headers, body)
+}
+
+function lengthOf(body: Body): number {
+  if (body instanceof Uint8Array) return body.byteLength
+  let length = 0
+  for (const chunk of body) length += chunk.byteLength
+  return length
+}
+
+/** Past fastify's own send: the body is ready as bytes and nothing hooks into it. */
+function write(reply: FastifyReply, headers: string[], body: Body): void {
+  const { raw } = reply
+  reply.hijack()
+  if (raw.destroyed) return
+  headers.push('Content-Length', String(lengthOf(body)))
+  raw.writeHead(200, headers)
+  if (!(body instanceof Uint8Array)) {
+    raw.cork()
+    for (const chunk of body) raw.write(chunk)
+    raw.end()
+    raw.uncork()
+  } else if (body.byteLength <= joinedUpTo) {
+    // latin1 takes bytes to characters and back as they are.
+    raw.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
+  } else raw.end(body)
+}
+
+/** Answers with an error of any kind; what the caller is not told goes to the log. */
+export function sendError(door: Door, reply: FastifyReply, reason: unknown, context?: HttpContext): void {
+  context?.release()
+  const { status, message, headers, error } = answerOf(reason)
+  if (status >= 500 || door.log.isDebugEnabled) {
+    const fields: LogFields = {
+      requestId: context?.requestId,
+      method: reply.request.method,
+      path: reply.request.url,
+      status,
+      error,
+    }
+    if (status >= 500) door.log.warn(fields, 'request failed')
+    else door.log.debug(fields, 'request refused')
+  }
+  if (reply.sent || reply.raw.destroyed) return
+  if (context?.givenId !== undefined) reply.header('x-request-id', context.givenId)
+  reply.headers(headers)
+  sendJson(reply, { error: message }, status)
+}
+
+/** Answers with a value as JSON; as bytes, because fastify adds a charset to text. */
+export function sendJson(reply: FastifyReply, value: object, status = 200): void {
+  reply
+    .code(status)
+    .header('content-type', json)
+    .send(Buffer.from(JSON.stringify(value)))
+}
+
+/** The one shape of every error. */
+export function errorBody(message: string): string {
+  return JSON.stringify({ error: message })
+}

@@ -1,0 +1,110 @@
+/** The REST door: a fastify instance over the data plane. */
+import fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import type { Socket } from 'node:net'
+import { STATUS_CODES } from 'node:http'
+import { InferenceError } from '../core/errors.ts'
+import { errorBody, sendError } from './answer.ts'
+import { pathOf } from './inference.ts'
+import { openDoor } from './options.ts'
+import type { Door, RestOptions } from './options.ts'
+import { acceptAnyBody } from './routing.ts'
+import { addServiceRoutes } from './service-routes.ts'
+import { HttpRefusal, parserRefusal } from './status.ts'
+import { addV1Routes } from './v1-routes.ts'
+import { addV2Routes } from './v2-routes.ts'
+
+/** Longer than the 60 s for which load balancers keep idle connections, so that they close first. */
+const keepAliveMs = 75_000
+/** For a large body over a slow line; a client that trickles longer is cut off. */
+const requestMs = 300_000
+/** A model name fills at most the request line, which the HTTP parser bounds to 16 KiB. */
+const maxNameLength = 16 * 1024
+
+/** Makes the app with all its routes; the caller listens, or injects, and closes. */
+export function createRestApp(options: RestOptions): FastifyInstance {
+  const door = openDoor(options)
+  const app = fastify({
+    logger: false,
+    bodyLimit: door.maxRequestBytes,
+    keepAliveTimeout: keepAliveMs,
+    requestTimeout: requestMs,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: maxNameLength, ignoreTrailingSlash: true },
+    clientErrorHandler: refuseUnparsed,
+    frameworkErrors: (error, _request, reply) => {
+      sendError(door, reply, error)
+    },
+  })
+  acceptAnyBody(app, door)
+  answerErrors(app, door)
+  logAccess(app, door)
+  addServiceRoutes(app, door)
+  addV2Routes(app, door)
+  addV1Routes(app, door)
+  abortOn(options.signal, door)
+  return app
+}
+
+function answerErrors(app: FastifyInstance, door: Door): void {
+  app.setErrorHandler((error, _request, reply) => {
+    sendError(door, reply, error)
+  })
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (request.is404) done(unknownPath(request.method, request.url))
+    else done()
+  })
+  app.setNotFoundHandler((request, reply) => {
+    sendError(door, reply, unknownPath(request.method, request.url))
+  })
+  app.server.on('checkExpectation', (_request, response) => {
+    const body = errorBody('Expectation Failed')
+    response.writeHead(417, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+    response.end(body)
+  })
+}
+
+/** As TF Serving under /v1/, as Triton elsewhere. */
+function unknownPath(method: string, url: string): HttpRefusal {
+  const path = pathOf(url)
+  if (path.startsWith('/v1/')) return new HttpRefusal(400, `Malformed request: ${method} ${path}`)
+  return new HttpRefusal(404, 'Not Found')
+}
+
+/** One line per request, where debug is on; nothing at all where it is off. */
+function logAccess(app: FastifyInstance, door: Door): void {
+  if (!door.log.isDebugEnabled) return
+  app.addHook('onResponse', (request, reply, done) => {
+    const fields = {
+      requestId: request.raw.headers['x-request-id'],
+      method: request.method,
+      path: request.url,
+      status: reply.raw.statusCode,
+      ms: Math.round(reply.elapsedTime * 1000) / 1000,
+    }
+    door.log.debug(fields, 'request')
+    done()
+  })
+}
+
+/** Bytes that are no HTTP request: answered as every other error, then closed. */
+function refuseUnparsed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  if (socket.writable) {
+    const { status, message } = parserRefusal(error.code)
+    const body = errorBody(message)
+    socket.write(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    )
+  }
+  socket.destroySoon()
+}
+
+function abortOn(signal: AbortSignal | undefined, door: Door): void {
+  signal?.addEventListener('abort', () => {
+    const reason = new InferenceError('unavailable', 'the server is shutting down')
+    for (const context of door.inFlight) context.abort(reason)
+  })
+}

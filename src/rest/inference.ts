@@ -1,0 +1,53 @@
+/** What the inference routes of V1 and V2 share: context, refusals, errors. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { InferenceError } from '../core/errors.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { Verb } from '../dataplane/dataplane.ts'
+import { sendError } from './answer.ts'
+import type { Door } from './options.ts'
+import { HttpContext } from './request-context.ts'
+
+type AnyRequest = Pick<FastifyRequest, 'raw' | 'givenContentType'>
+
+/** The context of a request whose Content-Type was taken off. */
+export function contextOf(door: Door, protocol: 'v1' | 'v2', request: AnyRequest, reply: FastifyReply): HttpContext {
+  const { headers } = request.raw
+  return new HttpContext(protocol, headers, request.givenContentType, reply.raw, door.inFlight)
+}
+
+/** @throws InferenceError `unavailable` while the server drains */
+export function refuseWhileDraining(door: Door): void {
+  if (door.isDraining()) throw new InferenceError('unavailable', 'the server is shutting down')
+}
+
+/**
+ * Answers a request that the data plane never saw, and counts it. That the model is unknown is told before what is
+ * wrong with the body.
+ */
+export function refuse(
+  door: Door,
+  reply: FastifyReply,
+  context: HttpContext,
+  call: { readonly ref: ModelRef; readonly verb: Verb },
+  reason: unknown,
+): void {
+  let told = reason
+  try {
+    door.dataPlane.status(call.ref)
+  } catch (unknownModel) {
+    told = context.protocol === 'v1' ? inServingWords(unknownModel, call.ref) : unknownModel
+  }
+  door.metrics.countRefusal(call.ref, context.protocol, call.verb, InferenceError.from(told).code)
+  sendError(door, reply, told, context)
+}
+
+/** An unknown version as TF Serving tells it; everything else as it is. */
+export function inServingWords(reason: unknown, { name, version }: ModelRef): unknown {
+  if (version === undefined || !(reason instanceof InferenceError) || reason.code !== 'not_found') return reason
+  return new InferenceError('not_found', `Servable not found for request: Specific(${name}, ${version})`)
+}
+
+/** The path of a URL, without its query. */
+export function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? url
+}

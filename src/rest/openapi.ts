@@ -1,0 +1,4 @@
+/** `/openapi.json`. */
+export function describeApi(version: string) {
+  return { openapi: '3.1.0', info: { title: 'Servable', version }, paths: {} }
+}

@@ -1,0 +1,65 @@
+/** What the REST door is given, and what its routes share. */
+import type { ErrorCode } from '../core/errors.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { Log } from '../core/log.ts'
+import type { DataPlane, Verb } from '../dataplane/dataplane.ts'
+import type { HttpContext } from './request-context.ts'
+
+/** The metrics as this door sees them. */
+export interface RestMetrics {
+  /** Everything measured, as text of `contentType`. */
+  expose(): Promise<{ readonly contentType: string; readonly text: string }>
+  /** A request that was refused before the data plane saw it: a body that cannot be decoded, a server that drains. */
+  countRefusal(ref: ModelRef, protocol: 'v1' | 'v2', verb: Verb, code: ErrorCode): void
+}
+
+export interface RestOptions {
+  readonly dataPlane: DataPlane
+  readonly metrics: RestMetrics
+  readonly log: Log
+  /** As `GET /v2` names this server; 'servable' where absent. */
+  readonly serverName?: string
+  /** As `GET /v2` tells it. */
+  readonly version: string
+  readonly limits?: {
+    /** Most bytes of one request body, as sent and as inflated. 64 MiB where absent, as Triton. */
+    readonly maxRequestBytes?: number
+  }
+  /** False makes `/v2/health/live` answer 503. */
+  readonly isLive?: () => boolean
+  /** True refuses new inference and makes `/v2/health/ready` answer 503. */
+  readonly isDraining?: () => boolean
+  /** Aborts what still runs: the deadline of a drain. */
+  readonly signal?: AbortSignal
+}
+
+/** The options with their defaults, and what is in flight. */
+export interface Door {
+  readonly dataPlane: DataPlane
+  readonly metrics: RestMetrics
+  readonly log: Log
+  readonly serverName: string
+  readonly version: string
+  readonly maxRequestBytes: number
+  readonly isLive: () => boolean
+  readonly isDraining: () => boolean
+  /** Contexts whose signal somebody holds. */
+  readonly inFlight: Set<HttpContext>
+}
+
+const defaultMaxRequestBytes = 64 * 1024 * 1024
+
+/** Fills in the defaults. */
+export function openDoor(options: RestOptions): Door {
+  return {
+    dataPlane: options.dataPlane,
+    metrics: options.metrics,
+    log: options.log,
+    serverName: options.serverName ?? 'servable',
+    version: options.version,
+    maxRequestBytes: options.limits?.maxRequestBytes ?? defaultMaxRequestBytes,
+    isLive: options.isLive ?? (() => true),
+    isDraining: options.isDraining ?? (() => false),
+    inFlight: new Set(),
+  }
+}

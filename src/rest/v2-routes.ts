@@ -1,0 +1,118 @@
+/** The V2 (Open Inference) routes: health, metadata, infer. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { decodeV2Request, encodeV2Response } from '../codec/index.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { TensorMetadata } from '../core/model.ts'
+import type { Parameters } from '../core/tensor.ts'
+import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
+import { sendError, sendInference, sendJson } from './answer.ts'
+import { headerLengthOf } from './body.ts'
+import { contextOf, refuse, refuseWhileDraining } from './inference.ts'
+import type { Door } from './options.ts'
+import { get, post, refuseOthers } from './routing.ts'
+
+/** Only what works. */
+export const v2Extensions: readonly string[] = ['binary_tensor_data', 'parameters']
+
+export interface ModelParams {
+  readonly model: string
+  readonly version?: string
+}
+
+/** The model that a path names. */
+export function refOf({ model, version }: ModelParams): ModelRef {
+  return version === undefined ? { name: model } : { name: model, version }
+}
+
+export function addV2Routes(app: FastifyInstance, door: Door): void {
+  get(app, '/v2/health/live', (_request, reply) => {
+    const live = door.isLive()
+    sendJson(reply, { live }, live ? 200 : 503)
+  })
+  get(app, '/v2/health/ready', (_request, reply) => {
+    const ready = door.dataPlane.isReady && !door.isDraining()
+    sendJson(reply, { ready }, ready ? 200 : 503)
+  })
+  get(app, '/v2', (_request, reply) => {
+    sendJson(reply, { name: door.serverName, version: door.version, extensions: v2Extensions })
+  })
+  get(app, '/v2/models', (_request, reply) => sendJson(reply, { models: modelNames(door) }))
+  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) addModelRoutes(app, door, path)
+}
+
+/** Every model's name once, in the order of the repository. */
+export function modelNames(door: Door): readonly string[] {
+  return [...new Set(door.dataPlane.models().map((status) => status.ref.name))]
+}
+
+function addModelRoutes(app: FastifyInstance, door: Door, path: string): void {
+  get<ModelParams>(app, path, ({ params }, reply) => {
+    sendJson(reply, describeModel(door.dataPlane.metadata(refOf(params)), params.version))
+  })
+  get<ModelParams>(app, `${path}/ready`, ({ params }, reply) => {
+    const status = door.dataPlane.status(refOf(params))
+    sendJson(reply, describeReadiness(status), status.state === 'ready' ? 200 : 503)
+  })
+  const infer = (request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply) => answer(door, request, reply)
+  post(app, `${path}/infer`, infer, () => refuseWhileDraining(door))
+  refuseOthers(app, `${path}/infer`, ['POST'])
+}
+
+async function answer(
+  door: Door,
+  request: FastifyRequest<{ Params: ModelParams }>,
+  reply: FastifyReply,
+): Promise<void> {
+  const context = contextOf(door, 'v2', request, reply)
+  const ref = refOf(request.params)
+  let decoded: ReturnType<typeof decodeV2Request>
+  try {
+    const body = request.body as Buffer // what the one content type parser makes
+    decoded = decodeV2Request(body, headerLengthOf(request.raw.headers, body.length), ref)
+  } catch (reason) {
+    refuse(door, reply, context, { ref, verb: 'infer' }, reason)
+    return
+  }
+  try {
+    const response = await door.dataPlane.infer(decoded.request, context)
+    const { body, headerLength } = encodeV2Response(response, decoded.outputs)
+    await sendInference(reply, context, body, headerLength)
+  } catch (reason) {
+    sendError(door, reply, reason, context)
+  }
+}
+
+function describeReadiness(status: ModelStatus) {
+  const { name } = status.ref
+  if (status.state === 'ready') return { name, ready: true }
+  const reason = status.reason === undefined ? '' : ` ${status.reason}`
+  return { name, ready: false, error: `Model with name ${name} is not ready.${reason}` }
+}
+
+/** @param version asked for by the path: only it is then listed */
+function describeModel(metadata: ServedMetadata, version: string | undefined) {
+  const { ref, versions, platform, inputs, outputs } = metadata
+  const parameters = { ...metadata.parameters, ...dimensionNames([...inputs, ...outputs]) }
+  return {
+    name: ref.name,
+    versions: version === undefined ? versions : [version],
+    platform,
+    inputs: inputs.map(describeTensor),
+    outputs: outputs.map(describeTensor),
+    ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+  }
+}
+
+function describeTensor({ name, datatype, shape }: TensorMetadata) {
+  return { name, datatype, shape }
+}
+
+/** Symbolic names of free dimensions, which the shape itself cannot tell: `dimensions.<tensor>` is `N,4`. */
+function dimensionNames(tensors: readonly TensorMetadata[]): Parameters {
+  const names: Record<string, string> = {}
+  for (const { name, shape, dimensionNames: given = [] } of tensors) {
+    if (given.every((dimension) => dimension === '')) continue
+    names[`dimensions.${name}`] = shape.map((size, axis) => given[axis] || size).join(',')
+  }
+  return names
+}
