@@ -95,6 +95,13 @@ export const serveSettings = {
     value: 'auto|json|pretty',
     description: 'JSON lines, or pretty on a terminal',
   }),
+  banner: setting({
+    parse: flag,
+    default: true,
+    value: '',
+    isSwitch: true,
+    description: 'print addresses, models and curl lines once loaded; --no-banner for containers',
+  }),
   terminationLog: setting({
     parse: string,
     default: '/dev/termination-log', // where Kubernetes reads the reason of a failed container

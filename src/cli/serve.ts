@@ -1,0 +1,69 @@
+/** `servable serve`: starts a server, prints what it serves, drains on a signal. */
+import { InferenceError } from '../core/errors.ts'
+import { readServeConfig, serveSettings, type ServeConfig } from '../server/config.ts'
+import { createServer, type Server } from '../server/server.ts'
+import { helpOf, keyName, variableName } from '../server/settings.ts'
+import { renderBanner } from './banner.ts'
+
+export async function runServe(args: readonly string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(help())
+    return 0
+  }
+  const { values } = readServeConfig(args, process.env)
+  if (values.models.length === 0) {
+    throw new InferenceError(
+      'invalid_argument',
+      'nothing to serve: name a model file, a model directory or a directory of those, as in `servable serve ./models`; `servable demo` serves samples',
+    )
+  }
+  return serveUntilSignal(values)
+}
+
+/** @returns the exit status: 0 after a drain, 1 where a model failed and that shall end the server */
+export async function serveUntilSignal(config: ServeConfig): Promise<number> {
+  const server = await createServer(config)
+  const stopped = untilSignal()
+  const addresses = await server.listen()
+  server.log.info({ http: addresses.http }, 'listening')
+  const statuses = await server.load()
+  if (config.exitOnLoadFailure && statuses.some(({ state }) => state === 'failed')) {
+    await server.close()
+    return 1
+  }
+  if (config.banner) process.stdout.write(await renderBanner(server, addresses))
+  server.log.info(
+    { ready: server.dataPlane.isReady, models: statuses.length },
+    server.dataPlane.isReady ? 'ready' : 'not ready',
+  )
+  const signal = await stopped
+  return drain(server, signal, config.drainSeconds)
+}
+
+async function drain(server: Server, signal: NodeJS.Signals, drainSeconds: number): Promise<number> {
+  server.log.info({ signal, drainSeconds }, 'draining')
+  process.once('SIGINT', () => process.exit(130)) // a second Ctrl-C does not wait
+  await server.close()
+  server.log.info({}, 'stopped')
+  return 0
+}
+
+function untilSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
+  })
+}
+
+function help(): string {
+  return [
+    'Usage: servable serve [path…] [options]',
+    '',
+    'A path is a model file, a model directory (with or without numeric version folders) or a directory of those.',
+    '',
+    helpOf(serveSettings),
+    '',
+    `Every option is also an environment variable (${variableName('httpPort')}) and a key of servable.yaml (${keyName('httpPort')}).`,
+    "KServe's spellings with underscores (--model_name, --http_port) are accepted.",
+    '',
+  ].join('\n')
+}

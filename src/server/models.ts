@@ -1,0 +1,102 @@
+/** From what the user named (paths, definitions) to entries that the repository can load. */
+import { silentLog, type Log } from '../core/log.ts'
+import { InferenceError } from '../core/errors.ts'
+import type { Model, ModelSpec, Runtime } from '../core/model.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { ModelEntry } from '../repository/entry.ts'
+import { discover } from '../repository/layout.ts'
+import { entryFor } from '../repository/load-model.ts'
+import type { DefinedModel } from '../runtime/define-model.ts'
+import { lazyRuntime, RuntimeRegistry } from '../runtime/registry.ts'
+import { schedule } from '../scheduling/scheduler.ts'
+import type { ServeConfig } from './config.ts'
+
+/** Models by name, or paths whose models name themselves. */
+export type ModelSources = string | readonly string[] | Readonly<Record<string, string | DefinedModel>>
+
+export interface ServedModelSource {
+  readonly ref: Required<ModelRef>
+  readonly entry: ModelEntry
+  /** The model's directory or bare file; absent for a model defined in the program. */
+  readonly root?: string
+}
+
+/** The runtimes of this package, each imported when its first model loads. */
+export function builtInRuntimes(): RuntimeRegistry {
+  return new RuntimeRegistry().register(
+    lazyRuntime({
+      name: 'onnx',
+      formats: ['onnx'],
+      specifier: new URL('../../runtimes/onnx/index.js', import.meta.url).href,
+      install: 'npm install onnxruntime-node',
+    }),
+  )
+}
+
+/**
+ * Finds all models of a server. Broken ones become entries whose load fails with the reason.
+ *
+ * @throws InferenceError `invalid_argument` where a path does not exist or two models have one name
+ */
+export async function findModels(
+  sources: ModelSources,
+  config: ServeConfig,
+  runtimes: readonly Runtime[],
+  log: Log = silentLog,
+): Promise<readonly ServedModelSource[]> {
+  const registry = builtInRuntimes()
+  for (const runtime of runtimes) registry.register(runtime)
+  if (typeof sources === 'string' || isList(sources)) {
+    return fromPaths(typeof sources === 'string' ? [sources] : sources, config.modelName, config, registry, log)
+  }
+  const found = await Promise.all(
+    Object.entries(sources).map(([name, source]) =>
+      typeof source === 'string' ? fromPaths([source], name, config, registry, log) : [fromDefinition(name, source)],
+    ),
+  )
+  return found.flat()
+}
+
+function isList(sources: Exclude<ModelSources, string>): sources is readonly string[] {
+  return Array.isArray(sources)
+}
+
+async function fromPaths(
+  paths: readonly string[],
+  name: string | undefined,
+  config: ServeConfig,
+  registry: RuntimeRegistry,
+  log: Log,
+): Promise<readonly ServedModelSource[]> {
+  const { device, placement, maxQueueSize } = config
+  const discovered = await discover(paths, {
+    formats: registry.formats,
+    ...(name === undefined ? {} : { name }),
+    defaults: { device, placement, maxQueueSize },
+    log,
+  })
+  return discovered.map((model) => {
+    const entry = entryFor(model, { registry, log, schedule: scheduleBySpec })
+    return { ref: entry.ref, entry, root: model.root }
+  })
+}
+
+function scheduleBySpec(model: Model, { ref, maxQueueSize }: ModelSpec): Model {
+  return schedule(model, { name: ref.name, maxQueueSize })
+}
+
+function fromDefinition(name: string, definition: DefinedModel): ServedModelSource {
+  if (/[/\\:]/.test(name) || name === '') {
+    throw new InferenceError('invalid_argument', `a model cannot be named '${name}': no slash, backslash or colon`)
+  }
+  const ref = { name, version: definition.version }
+  const entry: ModelEntry = {
+    ref,
+    runtime: 'custom',
+    load: async (signal) => {
+      const model = await definition.open(signal)
+      return { model: schedule(model, { name, maxQueueSize: definition.maxQueueSize }), hooks: [] }
+    },
+  }
+  return { ref, entry }
+}

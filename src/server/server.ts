@@ -1,0 +1,183 @@
+/** Puts the rooms together: models into the repository, doors onto ports, and all of it down again in order. */
+import { appendFileSync, existsSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { InferenceError, messageOf } from '../core/errors.ts'
+import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
+import type { Log } from '../core/log.ts'
+import type { Runtime } from '../core/model.ts'
+import { DataPlane } from '../dataplane/dataplane.ts'
+import { ModelRepository } from '../repository/model-repository.ts'
+import type { ModelStatus } from '../repository/status.ts'
+import { createRestApp } from '../rest/app.ts'
+import { createLog } from '../telemetry/log.ts'
+import { Metrics } from '../telemetry/metrics.ts'
+import { defaultConfig, type ServeConfig } from './config.ts'
+import { findModels, type ModelSources, type ServedModelSource } from './models.ts'
+import { version } from './version.ts'
+
+export interface ServerOptions extends Partial<Omit<ServeConfig, 'models' | 'modelDir'>> {
+  readonly models?: ModelSources
+  /** Where logs go; standard output by `logLevel` and `logFormat` where absent. */
+  readonly log?: Log
+  /** Runtimes beside those of this package. */
+  readonly runtimes?: readonly Runtime[]
+}
+
+export interface Addresses {
+  /** `http://127.0.0.1:8080` */
+  readonly http: string
+  /** `127.0.0.1:8081`; absent where gRPC is off. */
+  readonly grpc?: string
+}
+
+/** A server inside this program. Nothing listens and nothing is loaded before {@link Server.start}. */
+export class Server {
+  readonly dataPlane: DataPlane
+  readonly log: Log
+  readonly config: ServeConfig
+  readonly #repository: ModelRepository
+  readonly #app: FastifyInstance
+  readonly #sources: readonly ServedModelSource[]
+  readonly #abort = new AbortController()
+  #isDraining = false
+  #closing: Promise<void> | undefined
+
+  /** Use {@link createServer}. */
+  constructor(config: ServeConfig, sources: readonly ServedModelSource[], log: Log) {
+    this.config = config
+    this.log = log
+    this.#sources = sources
+    this.#repository = new ModelRepository(log)
+    const metrics = new Metrics({ version, models: () => this.#repository.list() })
+    this.dataPlane = new DataPlane(this.#repository, [metrics])
+    this.#app = createRestApp({
+      dataPlane: this.dataPlane,
+      metrics,
+      log,
+      version,
+      limits: { maxRequestBytes: config.maxRequestBytes },
+      isDraining: () => this.#isDraining,
+      signal: this.#abort.signal,
+    })
+  }
+
+  /** Where the models of this server come from, in the order of their names. */
+  get sources(): readonly ServedModelSource[] {
+    return this.#sources
+  }
+
+  /** Listens, then loads all models. The doors are open meanwhile: alive, not ready. */
+  async start(): Promise<Addresses> {
+    const addresses = await this.listen()
+    await this.load()
+    return addresses
+  }
+
+  /**
+   * Opens the doors.
+   * @throws InferenceError `failed_precondition` where a port is taken or not allowed
+   */
+  async listen(): Promise<Addresses> {
+    const { host, httpPort } = this.config
+    try {
+      await this.#app.listen({ host, port: httpPort })
+    } catch (reason) {
+      throw new InferenceError('failed_precondition', listenFailure(reason, host, httpPort), { cause: reason })
+    }
+    return { http: `http://${urlHost(host)}:${portOf(this.#app)}` }
+  }
+
+  /** Loads every model. A failed one does not throw: its status says why, and the server is not ready. */
+  async load(): Promise<readonly ModelStatus[]> {
+    const statuses = await Promise.all(
+      this.#sources.map(({ entry }) => this.#repository.load(entry, this.#abort.signal)),
+    )
+    const failed = statuses.filter((status) => status.state === 'failed')
+    if (failed.length > 0) this.#leaveTerminationMessage(failed)
+    return statuses
+  }
+
+  /** Calls a model without a socket: for programs that hold the server. */
+  infer(request: InferenceRequest, context: Partial<RequestContext> = {}): Promise<InferenceResponse> {
+    return this.dataPlane.infer(request, {
+      requestId: context.requestId ?? request.id ?? '',
+      protocol: context.protocol ?? 'library',
+      signal: context.signal ?? this.#abort.signal,
+      headers: context.headers ?? {},
+    })
+  }
+
+  /** Refuses new work, finishes what runs within `drainSeconds`, closes everything. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#isDraining = true
+    const deadline = setTimeout(() => this.#cut(), this.config.drainSeconds * 1000)
+    await this.#app.close()
+    clearTimeout(deadline)
+    this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
+    await this.#repository.close()
+  }
+
+  #cut(): void {
+    this.log.warn({ drainSeconds: this.config.drainSeconds }, 'drain deadline passed, closing connections')
+    this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
+    this.#app.server.closeAllConnections()
+  }
+
+  /** Kubernetes shows this file as the reason where a container ends. */
+  #leaveTerminationMessage(failed: readonly ModelStatus[]): void {
+    const { terminationLog } = this.config
+    if (!existsSync(terminationLog)) return
+    const lines = failed.map(({ ref, reason }) => `model '${ref.name}' version ${ref.version}: ${reason ?? 'failed'}\n`)
+    try {
+      appendFileSync(terminationLog, lines.join(''))
+    } catch (reason) {
+      this.log.warn({ file: terminationLog, reason: messageOf(reason) }, 'termination log not written')
+    }
+  }
+}
+
+/**
+ * A server from models and settings; all settings of `servable serve` have the same names here, in camel case.
+ *
+ * @throws InferenceError where a path holds nothing to serve or two models have one name
+ * @example
+ * const server = await createServer({ models: { half: defineModel({ … }) }, httpPort: 0 })
+ * const { http } = await server.start()
+ */
+export async function createServer({ models = [], log, runtimes = [], ...options }: ServerOptions): Promise<Server> {
+  const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
+  const logger =
+    log ??
+    createLog({
+      level: config.logLevel,
+      ...(config.logFormat === 'auto' ? {} : { isPretty: config.logFormat === 'pretty' }),
+    })
+  const sources = await findModels(models, config, runtimes, logger)
+  return new Server(config, sources, logger)
+}
+
+function listenFailure(reason: unknown, host: string, port: number): string {
+  const code = reason instanceof Error && 'code' in reason ? reason.code : undefined
+  if (code === 'EADDRINUSE') {
+    return `port ${port} on ${host} is taken by another program; choose one with --http-port, or 0 for any free one`
+  }
+  if (code === 'EACCES') return `port ${port} on ${host} needs more rights; choose one above 1023 with --http-port`
+  return `cannot listen on ${host}:${port}: ${messageOf(reason)}`
+}
+
+function portOf(app: FastifyInstance): number {
+  const address: string | AddressInfo | null = app.server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** The address that a URL on this machine can use. */
+function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}
