@@ -1,0 +1,37 @@
+/** The door for runtime plugins, `servable/runtime`: the contract, tensors, errors, placement and devices. */
+export { InferenceError, messageOf } from '../core/errors.ts'
+export type { ErrorCode } from '../core/errors.ts'
+export type { InferenceRequest, InferenceResponse, ModelRef, RequestContext } from '../core/inference.ts'
+export { silentLog } from '../core/log.ts'
+export type { Log, LogFields } from '../core/log.ts'
+export type {
+  Batch,
+  Device,
+  DeviceRequest,
+  Hooks,
+  Model,
+  ModelMetadata,
+  ModelSpec,
+  PlacementRequest,
+  Runtime,
+  TensorMetadata,
+} from '../core/model.ts'
+export {
+  allocate,
+  byteLength,
+  bytesOf,
+  dataTypes,
+  elementBytes,
+  elementCount,
+  elementsOf,
+  isDataType,
+  tensor,
+} from '../core/tensor.ts'
+export type { DataType, FixedDataType, Parameters, Tensor, TensorData } from '../core/tensor.ts'
+export { usableCpus } from './cpu.ts'
+export { place } from './placement.ts'
+export type { PlacedSession, PlaceOptions, Placement } from './placement.ts'
+export { RuntimeRegistry, lazyRuntime } from './registry.ts'
+export type { LazyRuntime } from './registry.ts'
+export type { Session, SessionModule } from './session.ts'
+export { totalBytes } from './transfer.ts'

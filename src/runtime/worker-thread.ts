@@ -1,0 +1,120 @@
+/** One worker thread as the main thread sees it: calls in flight, sessions it holds, and its death. */
+import { Worker } from 'node:worker_threads'
+import { InferenceError, messageOf } from '../core/errors.ts'
+import type { Batch } from '../core/model.ts'
+import type { Tensor } from '../core/tensor.ts'
+import type { Reply, Request } from './messages.ts'
+import type { PackOptions } from './transfer.ts'
+import { pack, transferList, unpack } from './transfer.ts'
+
+interface Pending {
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: InferenceError) => void
+}
+
+export class WorkerThread {
+  readonly #worker: Worker
+  readonly #pending = new Map<number, Pending>()
+  readonly #onEnd: () => void
+  #nextId = 0
+  #sessions = 0
+  #isDead = false
+  #fault = ''
+
+  /** @param onEnd told once when the thread has ended, wanted or not */
+  constructor(onEnd: () => void = () => undefined) {
+    this.#onEnd = onEnd
+    // `--input-type`, inherited from a program given by `node --eval`, forbids entry files.
+    const execArgv = process.execArgv.filter((argument) => !argument.startsWith('--input-type'))
+    this.#worker = new Worker(new URL('./thread.js', import.meta.url), { execArgv, name: 'servable' })
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply))
+    this.#worker.on('error', (reason) => (this.#fault = `: ${messageOf(reason)}`))
+    this.#worker.on('exit', (code) => this.#end(code))
+    this.#worker.unref()
+  }
+
+  /** Sessions opened and not closed, those being opened included. */
+  get sessions(): number {
+    return this.#sessions
+  }
+
+  /** Calls without an answer yet. */
+  get inFlight(): number {
+    return this.#pending.size
+  }
+
+  get isDead(): boolean {
+    return this.#isDead
+  }
+
+  /** @returns the session's number and its `info` */
+  async open(module: URL, options: unknown): Promise<{ session: number; info: unknown }> {
+    this.#sessions += 1
+    try {
+      const session = this.#nextId + 1
+      const reply = await this.#call({ kind: 'open', id: session, session, module: module.href, options })
+      return { session, info: reply.kind === 'opened' ? reply.info : undefined }
+    } catch (reason) {
+      this.#sessions -= 1
+      throw reason
+    }
+  }
+
+  /** @throws InferenceError what the session threw, or `internal` where the thread died */
+  async run(session: number, batch: Batch, options?: PackOptions): Promise<readonly Tensor[]> {
+    const inputs = pack(batch.inputs, options)
+    const { outputs, parameters } = batch
+    const message: Request = { kind: 'run', id: this.#nextId + 1, session, inputs, outputs, parameters }
+    const reply = await this.#call(message, transferList(inputs))
+    return reply.kind === 'ran' ? unpack(reply.outputs) : []
+  }
+
+  async close(session: number): Promise<void> {
+    this.#sessions -= 1
+    if (this.#isDead) return
+    await this.#call({ kind: 'close', id: this.#nextId + 1, session })
+  }
+
+  /** Ends the thread; calls in flight fail. */
+  async end(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #call(request: Request, transfer: ArrayBuffer[] = []): Promise<Reply> {
+    if (this.#isDead) return Promise.reject(new InferenceError('internal', 'the thread of this model has ended'))
+    this.#nextId = request.id
+    // Alive only while it works: an idle thread does not keep the process from ending.
+    if (this.#pending.size === 0) this.#worker.ref()
+    return new Promise((resolve, reject) => {
+      this.#pending.set(request.id, { resolve, reject })
+      try {
+        this.#worker.postMessage(request, transfer)
+      } catch (reason) {
+        const error = new InferenceError('internal', `cannot send to a thread: ${messageOf(reason)}`, { cause: reason })
+        this.#take(request.id)?.reject(error)
+      }
+    })
+  }
+
+  #settle(reply: Reply): void {
+    const call = this.#take(reply.id)
+    if (reply.kind === 'failed') call?.reject(new InferenceError(reply.code, reply.message))
+    else call?.resolve(reply)
+  }
+
+  #take(id: number): Pending | undefined {
+    const call = this.#pending.get(id)
+    this.#pending.delete(id)
+    if (this.#pending.size === 0 && !this.#isDead) this.#worker.unref()
+    return call
+  }
+
+  #end(code: number): void {
+    this.#isDead = true
+    const text = `the thread that ran this model ended with code ${code}${this.#fault}`
+    const calls = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const call of calls) call.reject(new InferenceError('internal', text))
+    this.#onEnd()
+  }
+}
