@@ -4,7 +4,7 @@ import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { LoadedModel, ModelEntry } from './entry.ts'
 import { LeasedModel } from './leased-model.ts'
-import type { Limiter } from './limiter.ts'
+import type { Limiter } from '../core/limiter.ts'
 import type { ModelState, ModelStatus } from './status.ts'
 
 export interface SlotSurroundings {

@@ -1,0 +1,84 @@
+/** From a model found on disk to an entry that the repository loads: runtime, scheduling and hooks put together. */
+import { InferenceError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import type { Hooks, Model, ModelSpec, Runtime } from '../core/model.ts'
+import type { Signature } from '../core/signature.ts'
+import { createImageHook } from '../hooks/image-hook.ts'
+import { createLabelsHook } from '../hooks/labels-hook.ts'
+import { loadModuleHook } from '../hooks/module-hook.ts'
+import type { DeclaredHook, DiscoveredModel } from './discovered-model.ts'
+import type { LoadedModel, ModelEntry } from './entry.ts'
+import { outerSignature } from './served-metadata.ts'
+
+/** The runtimes that are installed; both look-ups throw InferenceError where there is none. */
+export interface RuntimeSource {
+  forFormat(format: string): Runtime
+  forName(name: string): Runtime
+}
+
+export interface LoadOptions {
+  readonly registry: RuntimeSource
+  readonly log: Log
+  /** Puts queue and admission around a loaded model. */
+  readonly schedule: (model: Model, spec: ModelSpec) => Model
+}
+
+type FoundModel = Extract<DiscoveredModel, { kind: 'found' }>
+
+/** The load of a model that failed its discovery throws the reason of that. */
+export function entryFor(discovered: DiscoveredModel, options: LoadOptions): ModelEntry {
+  if (discovered.kind === 'failed') {
+    const { ref, source, reason } = discovered
+    return { ref, runtime: '', source, load: () => Promise.reject(new InferenceError('failed_precondition', reason)) }
+  }
+  return {
+    ref: discovered.spec.ref,
+    runtime: runtimeName(discovered, options.registry),
+    source: discovered.source,
+    load: (signal) => loadFound(discovered, options, signal),
+  }
+}
+
+async function loadFound(found: FoundModel, options: LoadOptions, signal: AbortSignal): Promise<LoadedModel> {
+  const model = await runtimeOf(found, options.registry).load(found.spec, options.log, signal)
+  try {
+    return { model: options.schedule(model, found.spec), hooks: await createHooks(found, model.metadata, options.log) }
+  } catch (reason) {
+    await model.close()
+    throw reason
+  }
+}
+
+/** Each hook is made for the signature inside of it: the model's, then that of the hook made before. */
+async function createHooks(found: FoundModel, inner: Signature, log: Log): Promise<readonly Hooks[]> {
+  const hooks: Hooks[] = []
+  for (const declared of found.hooks.toReversed()) {
+    hooks.unshift(await createHook(declared, found, outerSignature(inner, hooks), log))
+  }
+  return hooks
+}
+
+function createHook(hook: DeclaredHook, found: FoundModel, inner: Signature, log: Log): Promise<Hooks> {
+  const { root, spec } = found
+  switch (hook.kind) {
+    case 'module':
+      return loadModuleHook({ path: hook.path, root, model: spec.ref.name, log })
+    case 'image':
+      return createImageHook(hook.options, inner)
+    case 'labels':
+      return createLabelsHook({ options: hook.options, path: hook.file, root }, inner)
+  }
+}
+
+function runtimeOf({ runtime, spec }: FoundModel, registry: RuntimeSource): Runtime {
+  return runtime === undefined ? registry.forFormat(spec.format) : registry.forName(runtime)
+}
+
+/** For tables and metrics: what the load would say of a missing runtime is left to the load. */
+function runtimeName(found: FoundModel, registry: RuntimeSource): string {
+  try {
+    return runtimeOf(found, registry).name
+  } catch {
+    return found.runtime ?? found.spec.format
+  }
+}
