@@ -66,6 +66,33 @@ export class DataPlane {
     })
   }
 
+  /**
+   * Answers one request by as many responses as the model gives; a model without `stream` gives one.
+   *
+   * @param emit takes each response; `isOnly` where the model gives exactly one. The model waits for it
+   * @throws InferenceError of any code; an unknown fault of a model becomes `internal`
+   */
+  async stream(
+    request: InferenceRequest,
+    context: RequestContext,
+    emit: (response: InferenceResponse, isOnly: boolean) => Promise<void>,
+  ): Promise<void> {
+    await this.#observed('infer', request, context, async (handle, call) => {
+      if (handle.model.stream === undefined) {
+        const response = await inferWith(handle, call)
+        await emit(response, true)
+        return response
+      }
+      const prepared = await preprocess(handle, call)
+      let last: InferenceResponse = { model: handle.ref, outputs: [] }
+      for await (const response of handle.model.stream(prepared, context)) {
+        last = await postprocess(handle, call, response)
+        await emit(last, false)
+      }
+      return last
+    })
+  }
+
   /** @throws InferenceError `not_found`, or `unavailable` while the model is not ready */
   metadata(ref: ModelRef): ServedMetadata {
     return this.#repository.metadata(ref)
@@ -78,6 +105,11 @@ export class DataPlane {
 
   models(): readonly ModelStatus[] {
     return this.#repository.list()
+  }
+
+  /** Tells of every change of a model's state, after it happened. @returns ends the telling */
+  onChange(listener: (status: ModelStatus) => void): () => void {
+    return this.#repository.onChange(listener)
   }
 
   /** True where every model that was asked for is ready. */
@@ -114,6 +146,7 @@ export class DataPlane {
 
 async function inferWith(handle: ModelHandle, call: Call): Promise<InferenceResponse> {
   const { model } = handle
+  if (model.metadata.isDecoupled === true) throw decoupled(call.context)
   const prepared = await preprocess(handle, call)
   const started = performance.now()
   const response =
@@ -128,11 +161,19 @@ async function inferWith(handle: ModelHandle, call: Call): Promise<InferenceResp
   return postprocess(handle, call, response)
 }
 
+/** In Triton's words. */
+function decoupled({ protocol }: RequestContext): InferenceError {
+  const door = protocol === 'grpc-v2' ? 'ModelInfer RPC' : 'HTTP end point'
+  return new InferenceError('unimplemented', `${door} doesn't support models with decoupled transaction policy`)
+}
+
 async function predict(handle: ModelHandle, call: Call, prepared: InferenceRequest) {
   const { model, hooks } = handle
-  const checked = checkRequest(prepared, model.metadata, model.maxBatchSize)
   // A hook that makes outputs of its own needs all of the model's; what the caller wants is picked after it.
-  const wanted = hooks.some((hook) => hook.outputs !== undefined) ? undefined : checked.outputs
+  const makesOutputs = hooks.some((hook) => hook.outputs !== undefined)
+  const signature = makesOutputs ? { inputs: model.metadata.inputs, outputs: handle.served.outputs } : model.metadata
+  const checked = checkRequest(prepared, signature, model.maxBatchSize)
+  const wanted = makesOutputs ? undefined : checked.outputs
   return model.predict(
     {
       inputs: checked.inputs,
