@@ -83,7 +83,7 @@ export class DataPlane {
         await emit(response, true)
         return response
       }
-      const prepared = await preprocess(handle, call)
+      const prepared = checkRequest(await preprocess(handle, call), handle.model.metadata, handle.model.maxBatchSize)
       let last: InferenceResponse = { model: handle.ref, outputs: [] }
       for await (const response of handle.model.stream(prepared, context)) {
         last = await postprocess(handle, call, response)
@@ -158,7 +158,13 @@ async function inferWith(handle: ModelHandle, call: Call): Promise<InferenceResp
           outputs: await predict(handle, call, prepared),
         }
   call.timings.predictMs = performance.now() - started
-  return postprocess(handle, call, response)
+  return pick(await postprocess(handle, call, response), call.request.outputs)
+}
+
+/** The outputs asked for and no others, in the order of the model. */
+function pick(response: InferenceResponse, wanted: readonly string[] | undefined): InferenceResponse {
+  if (wanted === undefined || response.outputs.every(({ name }) => wanted.includes(name))) return response
+  return { ...response, outputs: response.outputs.filter(({ name }) => wanted.includes(name)) }
 }
 
 /** In Triton's words. */
