@@ -1,4 +1,4 @@
-/** The API's page, `/docs`: Swagger UI out of its npm package, over `/openapi.json`. Nothing comes from elsewhere. */
+/** The API's page, `/docs`: the static files of @fastify/swagger-ui over `/openapi.json`. Nothing comes from elsewhere. */
 import type { FastifyInstance } from 'fastify'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -50,15 +50,10 @@ export function addDocsRoutes(app: FastifyInstance): void {
 
 async function readAsset(file: string): Promise<Buffer> {
   try {
-    const directory = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
-    return await readFile(join(directory, file))
+    const directory = dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui/package.json'))
+    return await readFile(join(directory, 'static', file))
   } catch (cause) {
-    throw new InferenceError(
-      'unimplemented',
-      "the page needs the package 'swagger-ui-dist': npm install swagger-ui-dist",
-      {
-        cause,
-      },
-    )
+    const text = "the page needs the package '@fastify/swagger-ui': npm install @fastify/swagger-ui"
+    throw new InferenceError('unimplemented', text, { cause })
   }
 }
