@@ -1,0 +1,140 @@
+/** What servers answer about themselves and their models, read with patience: fields may be missing, null or worded anew. */
+import { InferenceError } from '../core/errors.ts'
+import { isDataType, type DataType } from '../core/tensor.ts'
+import { errorOf, type HttpReply } from './http.ts'
+import type { ListedModel, ModelDescription, ServerMetadata, TensorDescription } from './transport.ts'
+
+type JsonObject = Readonly<Record<string, unknown>>
+
+/**
+ * The JSON of a reply.
+ *
+ * @throws InferenceError the error that the reply stands for, or `internal` where its body is no JSON
+ */
+export function jsonOf(reply: HttpReply): unknown {
+  if (reply.status < 200 || reply.status > 299) throw errorOf(reply)
+  try {
+    return JSON.parse(reply.body.toString('utf8'))
+  } catch (reason) {
+    const start = reply.body.subarray(0, 60).toString('utf8')
+    throw new InferenceError('internal', `${reply.label} answered no JSON but '${start}': is it a model server?`, {
+      cause: reason,
+    })
+  }
+}
+
+export function parseServerMetadata(answer: unknown): ServerMetadata {
+  const { name, version, extensions } = objectOf(answer)
+  return { name: textOf(name), version: textOf(version), extensions: listOf(extensions).map(textOf) }
+}
+
+/** V2 model metadata. */
+export function parseModelMetadata(answer: unknown, name: string): ModelDescription {
+  const metadata = objectOf(answer)
+  const { versions, platform, inputs, outputs, parameters, properties } = metadata
+  return {
+    name: textOf(metadata['name']) || name,
+    versions: listOf(versions).map(textOf),
+    platform: textOf(platform),
+    inputs: listOf(inputs).flatMap(parseTensor),
+    outputs: listOf(outputs).flatMap(parseTensor),
+    parameters: Object.fromEntries(
+      Object.entries({ ...objectOf(properties), ...objectOf(parameters) }).flatMap(([key, value]) =>
+        typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? [[key, value]] : [],
+      ),
+    ),
+  }
+}
+
+function parseTensor(answer: unknown): TensorDescription[] {
+  const { name, datatype, shape } = objectOf(answer)
+  if (typeof name !== 'string') return []
+  const kind = textOf(datatype).toUpperCase()
+  const dimensions = Array.isArray(shape) ? shape.map(Number) : undefined
+  return [describeTensor(name, isDataType(kind) ? kind : undefined, dimensions)]
+}
+
+function describeTensor(
+  name: string,
+  datatype: DataType | undefined,
+  shape: readonly number[] | undefined,
+): TensorDescription {
+  const isKnown = shape?.every((dimension) => Number.isInteger(dimension)) === true
+  return { name, ...(datatype === undefined ? {} : { datatype }), ...(isKnown ? { shape } : {}) }
+}
+
+/** TF Serving's `GET /v1/models/M/metadata`: the inputs and outputs of its `serving_default` signature, or its first. */
+export function parseSignatureDef(answer: unknown, name: string): ModelDescription {
+  const { model_spec: spec, metadata } = objectOf(answer)
+  const signatures = objectOf(objectOf(objectOf(metadata)['signature_def'])['signature_def'])
+  const signature = objectOf(signatures['serving_default'] ?? Object.values(signatures)[0])
+  const version = textOf(objectOf(spec)['version'])
+  return {
+    name: textOf(objectOf(spec)['name']) || name,
+    versions: version === '' ? [] : [version],
+    platform: '',
+    inputs: Object.entries(objectOf(signature['inputs'])).map(parseTensorInfo),
+    outputs: Object.entries(objectOf(signature['outputs'])).map(parseTensorInfo),
+    parameters: {},
+  }
+}
+
+const servingTypes: Readonly<Record<string, DataType>> = {
+  DT_FLOAT: 'FP32',
+  DT_DOUBLE: 'FP64',
+  DT_HALF: 'FP16',
+  DT_BFLOAT16: 'BF16',
+  DT_INT8: 'INT8',
+  DT_INT16: 'INT16',
+  DT_INT32: 'INT32',
+  DT_INT64: 'INT64',
+  DT_UINT8: 'UINT8',
+  DT_UINT16: 'UINT16',
+  DT_UINT32: 'UINT32',
+  DT_UINT64: 'UINT64',
+  DT_BOOL: 'BOOL',
+  DT_STRING: 'BYTES',
+}
+
+function parseTensorInfo([name, info]: [string, unknown]): TensorDescription {
+  const { dtype, tensor_shape: tensorShape } = objectOf(info)
+  const { dim, unknown_rank: isAnyRank } = objectOf(tensorShape)
+  const shape = isAnyRank === true ? undefined : listOf(dim).map((dimension) => Number(objectOf(dimension)['size']))
+  return describeTensor(name, servingTypes[textOf(dtype)], shape)
+}
+
+/** A list of names (KServe), or of entries as in Triton's repository index. */
+export function parseModels(answer: unknown): ListedModel[] {
+  const models = Array.isArray(answer) ? listOf(answer) : listOf(objectOf(answer)['models'])
+  return models.flatMap((model) => {
+    if (typeof model === 'string') return [{ name: model }]
+    const { name, version, state, reason } = objectOf(model)
+    if (typeof name !== 'string') return []
+    return [{ name, ...optional('version', version), ...optional('state', state), ...optional('reason', reason) }]
+  })
+}
+
+/** True unless the status document of a model says no: KServe's `ready`, TF Serving's states. */
+export function isReadyDocument(answer: unknown): boolean {
+  const { ready, model_version_status: versions } = objectOf(answer)
+  if (Array.isArray(versions)) return listOf(versions).some((version) => objectOf(version)['state'] === 'AVAILABLE')
+  return ready !== false && ready !== 'False'
+}
+
+function optional<K extends string>(key: K, value: unknown): { [P in K]?: string } {
+  const text = textOf(value)
+  // An object with one computed key is typed by an index signature; here the key is exactly K.
+  return (text === '' ? {} : { [key]: text }) as { [P in K]?: string }
+}
+
+function objectOf(value: unknown): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
+}

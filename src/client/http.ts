@@ -1,0 +1,179 @@
+/** One HTTP exchange over kept-alive connections, and the one table from HTTP statuses back to error codes. */
+import { Agent, request as requestHttp, type IncomingHttpHeaders } from 'node:http'
+import { Agent as TlsAgent, request as requestHttps } from 'node:https'
+import { InferenceError, messageOf, type ErrorCode } from '../core/errors.ts'
+import type { CallContext } from './transport.ts'
+
+export interface HttpCall {
+  readonly method: 'GET' | 'POST'
+  /** Below the base URL, encoded: `/v2/models/iris/infer`. */
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** Parts that are written one after the other. */
+  readonly body?: readonly Uint8Array[]
+}
+
+export interface HttpReply {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+  /** How errors name the call: `POST http://localhost:8080/v2/models/iris/infer`. */
+  readonly label: string
+}
+
+/** A server at one base URL. */
+export interface HttpServer {
+  /** Without a slash at the end. */
+  readonly url: string
+  /** @throws InferenceError `unavailable` where nobody answers, or the reason of the signal */
+  exchange(call: HttpCall, context: CallContext): Promise<HttpReply>
+  close(): void
+}
+
+/**
+ * @param text `localhost:8080`, `http://host/prefix`, `https://…`
+ * @throws InferenceError `invalid_argument`
+ */
+export function baseUrl(text: string): string {
+  const url = /^[a-z][a-z+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.hostname === '') {
+    throw new InferenceError(
+      'invalid_argument',
+      `'${text}' is no address of a server, expected host:port or http://host:port`,
+    )
+  }
+  return `${parsed.origin}${parsed.pathname}`.replace(/\/+$/, '')
+}
+
+export function openHttp(url: string): HttpServer {
+  const isTls = url.startsWith('https:')
+  const agent = isTls ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true })
+  const request = isTls ? requestHttps : requestHttp
+  const exchange = (call: HttpCall, context: CallContext, isSecond = false): Promise<HttpReply> =>
+    new Promise((resolve, reject) => {
+      const target = `${url}${call.path}`
+      const length = (call.body ?? []).reduce((sum, part) => sum + part.byteLength, 0)
+      const outgoing = request(target, {
+        method: call.method,
+        agent,
+        headers: {
+          accept: 'application/json',
+          ...context.headers,
+          ...call.headers,
+          ...(call.method === 'POST' ? { 'content-length': String(length) } : {}),
+        },
+      })
+      const abort = () => {
+        reject(InferenceError.from(context.signal.reason))
+        outgoing.destroy()
+      }
+      const settle = () => context.signal.removeEventListener('abort', abort)
+      const fail = (reason: Error) => {
+        settle()
+        // The server closed a kept connection at the very moment we used it: it has not seen the call.
+        const isStale = outgoing.reusedSocket && !isSecond && !context.signal.aborted && codeOf(reason) === 'ECONNRESET'
+        if (isStale) resolve(exchange(call, context, true))
+        else reject(unreachable(url, reason))
+      }
+      outgoing.once('error', fail)
+      outgoing.once('response', (reply) => {
+        const chunks: Buffer[] = []
+        reply.on('data', (chunk: Buffer) => chunks.push(chunk))
+        reply.once('error', fail)
+        reply.once('end', () => {
+          settle()
+          const label = `${call.method} ${target}`
+          resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: Buffer.concat(chunks), label })
+        })
+      })
+      if (context.signal.aborted) return abort()
+      context.signal.addEventListener('abort', abort, { once: true })
+      for (const part of call.body ?? []) outgoing.write(part)
+      outgoing.end()
+    })
+  return { url, exchange: (call, context) => exchange(call, context), close: () => agent.destroy() }
+}
+
+function codeOf(reason: Error): string | undefined {
+  return 'code' in reason && typeof reason.code === 'string' ? reason.code : undefined
+}
+
+function unreachable(url: string, reason: Error): InferenceError {
+  const texts: Readonly<Record<string, string>> = {
+    ECONNREFUSED: 'connection refused',
+    ECONNRESET: 'the connection was closed before the answer was complete',
+    ENOTFOUND: 'no such host',
+    EAI_AGAIN: 'the name of the host cannot be looked up now',
+    ETIMEDOUT: 'the connection timed out',
+  }
+  // An error over several addresses (localhost as IPv6 and IPv4) has no text of its own.
+  const text = texts[codeOf(reason) ?? ''] ?? (messageOf(reason) || (codeOf(reason) ?? 'connection failed'))
+  return new InferenceError('unavailable', `cannot reach ${url}: ${text}`, { cause: reason })
+}
+
+/** As TF Serving, Triton, KServe, MLServer (422 for a wrong body) and proxies before them use the statuses. */
+const codes: Readonly<Record<number, ErrorCode>> = {
+  400: 'invalid_argument',
+  401: 'unauthenticated',
+  403: 'permission_denied',
+  404: 'not_found',
+  405: 'unimplemented',
+  408: 'deadline_exceeded',
+  409: 'failed_precondition',
+  412: 'failed_precondition',
+  413: 'resource_exhausted',
+  422: 'invalid_argument',
+  429: 'resource_exhausted',
+  499: 'cancelled',
+  500: 'internal',
+  501: 'unimplemented',
+  502: 'unavailable',
+  503: 'unavailable',
+  504: 'deadline_exceeded',
+}
+
+/** The error that a reply stands for, in the server's own words. */
+export function errorOf(reply: HttpReply): InferenceError {
+  const code = codes[reply.status] ?? (reply.status >= 400 && reply.status < 500 ? 'invalid_argument' : 'internal')
+  const retryAfterMs = parseRetryAfter(reply.headers['retry-after'])
+  const text = errorText(reply)
+  return new InferenceError(code, text, retryAfterMs === undefined ? {} : { retryAfterMs })
+}
+
+function errorText(reply: HttpReply): string {
+  const plain = reply.body.subarray(0, 2_000).toString('utf8').trim()
+  const fallback = `${reply.label} answered ${reply.status}${plain === '' ? '' : `: ${plain.slice(0, 200)}`}`
+  if (reply.status >= 300 && reply.status < 400 && reply.headers.location !== undefined) {
+    return `${reply.label} answered ${reply.status}, a redirect to ${reply.headers.location}: use that address`
+  }
+  try {
+    return textIn(JSON.parse(reply.body.toString('utf8'))) ?? fallback
+  } catch {
+    return fallback // a proxy's page, or nothing
+  }
+}
+
+/** `{"error": "…"}` of every server here; `{"detail": "…" | [{loc, msg}]}` of FastAPI under KServe and MLServer. */
+function textIn(answer: unknown): string | undefined {
+  if (typeof answer !== 'object' || answer === null) return undefined
+  if ('error' in answer && typeof answer.error === 'string' && answer.error !== '') return answer.error
+  if (!('detail' in answer)) return undefined
+  if (typeof answer.detail === 'string') return answer.detail
+  if (!Array.isArray(answer.detail)) return undefined
+  const items: readonly unknown[] = answer.detail
+  const texts = items.map((item) => {
+    if (typeof item !== 'object' || item === null || !('msg' in item)) return ''
+    const where = 'loc' in item && Array.isArray(item.loc) ? `${item.loc.join('.')}: ` : ''
+    return `${where}${String(item.msg)}`
+  })
+  return texts.filter((text) => text !== '').join('; ') || undefined
+}
+
+/** Seconds or a date (RFC 9110, 10.2.3), as milliseconds from now. */
+function parseRetryAfter(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d+(\.\d+)?$/.test(text.trim())) return Number(text) * 1000
+  const date = Date.parse(text)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
+}

@@ -1,0 +1,43 @@
+/** `servable/client`: a typed client for every server that speaks the V2 or V1 protocol. */
+import { Client, type ClientOptions } from './client.ts'
+import { baseUrl, openHttp } from './http.ts'
+import { openRestV1 } from './rest-v1.ts'
+import { openRestV2 } from './rest-v2.ts'
+
+export { InferenceError, type ErrorCode } from '../core/errors.ts'
+export type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
+export type { DataType, Parameters, Tensor, TensorData } from '../core/tensor.ts'
+export { Client, type CallOptions, type ClientOptions, type InferOptions, type InferResult } from './client.ts'
+export { valuesOf, type Scalar, type TypedArray } from './elements.ts'
+export type { Clock } from './retry.ts'
+export type { Nested } from './shape.ts'
+export { tensorOf, type Input, type InputData, type ShapedInput, type TensorOptions } from './tensor-of.ts'
+export type {
+  CallContext,
+  ListedModel,
+  ModelDescription,
+  ServerMetadata,
+  TensorDescription,
+  Transport,
+} from './transport.ts'
+
+export interface ConnectOptions extends ClientOptions {
+  /** Default `v2`. */
+  readonly protocol?: 'v2' | 'v1'
+  /** V2 only: tensors as raw bytes, not as JSON. By default wherever the server says that it takes them. */
+  readonly binary?: boolean
+}
+
+/**
+ * A client of the server at a URL. It connects with the first call and keeps its connections until `close`.
+ *
+ * @param url `localhost:8080`, `http://host/prefix`, `https://…`
+ * @throws InferenceError `invalid_argument` where the URL is none
+ * @example
+ * const client = createClient('http://localhost:8080')
+ * const { outputs } = await client.infer('iris', { X: [[5.1, 3.5, 1.4, 0.2]] })
+ */
+export function createClient(url: string, options: ConnectOptions = {}): Client {
+  const server = openHttp(baseUrl(url))
+  return new Client(options.protocol === 'v1' ? openRestV1(server) : openRestV2(server, options.binary), options)
+}
