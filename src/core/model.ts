@@ -53,6 +53,8 @@ export interface ModelMetadata {
   readonly platform: string
   readonly inputs: readonly TensorMetadata[]
   readonly outputs: readonly TensorMetadata[]
+  /** Answers through `stream` only, by any number of responses: a request for one response is refused. */
+  readonly isDecoupled?: boolean
   /** Facts worth showing: `device`, `device_reason`, `placement`, `opset`, … */
   readonly parameters?: Parameters
 }

@@ -1,0 +1,238 @@
+/** The gRPC V2 wire: ModelInferRequest and ModelInferResponse, both ways, without a protobuf library. */
+import { InferenceError } from '../core/errors.ts'
+import type { InferenceRequest, InferenceResponse } from '../core/inference.ts'
+import type { Parameters, Tensor } from '../core/tensor.ts'
+import { ProtoReader, ProtoWriter, wire } from './protobuf.ts'
+import { hasContents } from './v2-grpc-contents.ts'
+import { readParameter, writeParameters, type MutableParameters } from './v2-grpc-parameters.ts'
+import { joinTensors, readTensor, roughSize, writeRaw, writeTensor } from './v2-grpc-tensor.ts'
+import type { TensorMessage } from './v2-grpc-tensor.ts'
+
+/** A ModelInferRequest, and what it says about its answer. */
+export interface GrpcCall {
+  readonly request: InferenceRequest
+  /**
+   * The caller asked for typed contents: `binary_data_output` false, or `binary_data` false on every output it lists.
+   * Everybody else gets raw contents, as from Triton.
+   */
+  readonly wantsTyped: boolean
+  /** The caller of a stream asked for an empty last response (`triton_enable_empty_final_response`). */
+  readonly wantsFinalResponse: boolean
+  /** Parameters of the outputs listed, by name, where there are any. */
+  readonly outputParameters: ReadonlyMap<string, Parameters>
+}
+
+const noParameters: ReadonlyMap<string, Parameters> = new Map()
+
+interface Message {
+  modelName: string
+  modelVersion: string
+  id: string
+  parameters: MutableParameters | undefined
+  readonly tensors: TensorMessage[]
+  readonly raws: Uint8Array[]
+}
+
+/**
+ * Decodes a ModelInferRequest. Raw contents become views on `bytes` where their offset is aligned, else copies.
+ * Integer parameters beyond ±(2^53 - 1) are refused: a number would not hold them.
+ *
+ * @throws InferenceError `invalid_argument`, in Triton's words where it has any
+ */
+export function decodeGrpcInferRequest(bytes: Uint8Array): GrpcCall {
+  const reader = new ProtoReader(bytes, 'ModelInferRequest')
+  const message = emptyMessage()
+  const outputs = new Set<string>()
+  let outputParameters: Map<string, Parameters> | undefined
+  while (reader.next()) {
+    const { field } = reader
+    if (field === 6) {
+      const output = readRequestedOutput(reader)
+      if (outputs.has(output.name)) throw invalid(`output '${output.name}' already exists in request`)
+      outputs.add(output.name)
+      if (output.parameters !== undefined) (outputParameters ??= new Map()).set(output.name, output.parameters)
+    } else if (field === 7) {
+      readRaw(reader, message)
+    } else {
+      readShared(reader, message)
+    }
+  }
+  if (message.modelName === '') throw invalid('model_name is empty: it must name a model')
+  return callOf(message, [...outputs], outputParameters)
+}
+
+function callOf(
+  message: Message,
+  outputs: readonly string[],
+  outputParameters: ReadonlyMap<string, Parameters> = noParameters,
+): GrpcCall {
+  const { modelName, modelVersion, id, parameters } = message
+  const wantsFinalResponse = parameters?.['triton_enable_empty_final_response'] === true
+  if (parameters !== undefined) delete parameters['triton_enable_empty_final_response'] // for the door, not the model
+  return {
+    request: {
+      ...(id === '' ? {} : { id }),
+      model: modelVersion === '' ? { name: modelName } : { name: modelName, version: modelVersion },
+      inputs: joinTensors(message.tensors, message.raws, 'input', modelName),
+      ...(outputs.length === 0 ? {} : { outputs }),
+      ...(parameters === undefined ? {} : { parameters }),
+    },
+    wantsTyped:
+      parameters?.['binary_data_output'] === false ||
+      (outputParameters.size > 0 && outputs.every((name) => outputParameters.get(name)?.['binary_data'] === false)),
+    wantsFinalResponse,
+    outputParameters,
+  }
+}
+
+/**
+ * Encodes a ModelInferRequest, its inputs raw.
+ */
+export function encodeGrpcInferRequest(request: InferenceRequest): Uint8Array {
+  const writer = new ProtoWriter(roughSize(request.inputs))
+  writeTensors(writer, request.inputs, { rawField: 7, outputs: request.outputs ?? [], isTyped: false })
+  writeHead(writer, request.model.name, request.model.version, request)
+  return writer.finish()
+}
+
+/** Decodes a ModelInferResponse, raw or typed. @throws InferenceError `invalid_argument` where it is malformed */
+export function decodeGrpcInferResponse(bytes: Uint8Array): InferenceResponse {
+  const reader = new ProtoReader(bytes, 'ModelInferResponse')
+  const message = emptyMessage()
+  while (reader.next()) {
+    if (reader.field === 6) readRaw(reader, message)
+    else readShared(reader, message)
+  }
+  const { modelName, modelVersion, id, parameters } = message
+  return {
+    ...(id === '' ? {} : { id }),
+    model: { name: modelName, version: modelVersion },
+    outputs: joinTensors(message.tensors, message.raws, 'output', modelName),
+    ...(parameters === undefined ? {} : { parameters }),
+  }
+}
+
+export interface EncodeOptions {
+  /** Elements in typed contents; still raw where an output has a datatype without a typed field. */
+  readonly isTyped?: boolean
+}
+
+/** Encodes a ModelInferResponse: one raw entry for each output, in their order, or typed contents. */
+export function encodeGrpcInferResponse(response: InferenceResponse, options: EncodeOptions = {}): Uint8Array {
+  const writer = new ProtoWriter(roughSize(response.outputs))
+  writeResponse(writer, response, options)
+  return writer.finish()
+}
+
+/**
+ * Encodes a ModelStreamInferResponse: a response, an error, or an error with the id of the request that it answers.
+ */
+export function encodeGrpcStreamResponse(
+  errorMessage: string,
+  response: InferenceResponse | undefined,
+  options: EncodeOptions = {},
+): Uint8Array {
+  const writer = new ProtoWriter(roughSize(response?.outputs ?? []) + errorMessage.length)
+  if (response !== undefined) {
+    writeResponse(writer, response, options)
+    writer.embed(2, 0)
+  }
+  writer.optionalString(1, errorMessage)
+  return writer.finish()
+}
+
+function writeResponse(writer: ProtoWriter, response: InferenceResponse, options: EncodeOptions): void {
+  const isTyped = options.isTyped === true && response.outputs.every(({ datatype }) => hasContents(datatype))
+  writeTensors(writer, response.outputs, { rawField: 6, outputs: [], isTyped })
+  writeHead(writer, response.model.name, response.model.version, response)
+}
+
+interface TensorFields {
+  readonly rawField: number
+  readonly outputs: readonly string[]
+  readonly isTyped: boolean
+}
+
+function writeTensors(writer: ProtoWriter, tensors: readonly Tensor[], fields: TensorFields): void {
+  if (!fields.isTyped) {
+    for (let index = tensors.length - 1; index >= 0; index -= 1) {
+      const source = tensors[index]
+      if (source !== undefined) writeRaw(writer, fields.rawField, source)
+    }
+  }
+  for (let index = fields.outputs.length - 1; index >= 0; index -= 1) {
+    const output = writer.length
+    writer.optionalString(1, fields.outputs[index])
+    writer.embed(6, output)
+  }
+  for (let index = tensors.length - 1; index >= 0; index -= 1) {
+    const source = tensors[index]
+    if (source !== undefined) writeTensor(writer, 5, source, fields.isTyped)
+  }
+}
+
+function writeHead(
+  writer: ProtoWriter,
+  name: string,
+  version: string | undefined,
+  { id, parameters }: { readonly id?: string; readonly parameters?: Parameters },
+): void {
+  if (parameters !== undefined) writeParameters(writer, 4, parameters)
+  writer.optionalString(3, id)
+  writer.optionalString(2, version)
+  writer.optionalString(1, name)
+}
+
+function emptyMessage(): Message {
+  return { modelName: '', modelVersion: '', id: '', parameters: undefined, tensors: [], raws: [] }
+}
+
+/** The fields that both messages have, under the same numbers. */
+function readShared(reader: ProtoReader, message: Message): void {
+  if (reader.field > 5) {
+    reader.skip()
+    return
+  }
+  reader.expect(wire.bytes)
+  switch (reader.field) {
+    case 1:
+      message.modelName = reader.string()
+      return
+    case 2:
+      message.modelVersion = reader.string()
+      return
+    case 3:
+      message.id = reader.string()
+      return
+    case 4:
+      readParameter(reader, (message.parameters ??= {}))
+      return
+    default:
+      message.tensors.push(readTensor(reader))
+  }
+}
+
+function readRaw(reader: ProtoReader, { raws }: Message): void {
+  reader.expect(wire.bytes)
+  reader.countEntry()
+  raws.push(reader.bytes())
+}
+
+function readRequestedOutput(reader: ProtoReader): { name: string; parameters: MutableParameters | undefined } {
+  reader.expect(wire.bytes)
+  reader.countEntry()
+  let name = ''
+  let parameters: MutableParameters | undefined
+  const outer = reader.enter()
+  while (reader.next()) {
+    if (reader.field === 1 && reader.wireType === wire.bytes) name = reader.string()
+    else if (reader.field === 2) readParameter(reader, (parameters ??= {}))
+    else reader.skip()
+  }
+  reader.leave(outer)
+  return { name, parameters }
+}
+
+function invalid(message: string): InferenceError {
+  return new InferenceError('invalid_argument', message)
+}

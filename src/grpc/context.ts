@@ -1,0 +1,78 @@
+/** What travels beside one gRPC call: its id, its metadata and its signal, each made when it is asked for. */
+import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js'
+import { randomBytes } from 'node:crypto'
+import type { EventEmitter } from 'node:events'
+import { InferenceError } from '../core/errors.ts'
+import type { RequestContext } from '../core/inference.ts'
+
+/** Unique among servers, so that ids stay apart where logs are gathered. */
+const idPrefix = randomBytes(6).toString('hex')
+let idCounter = 0
+
+/** What grpc-js hands to a handler of any kind. */
+export type ServerCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' | 'getDeadline'> & EventEmitter
+
+export class GrpcContext implements RequestContext {
+  readonly requestId: string
+  readonly protocol = 'grpc-v2'
+  readonly #call: ServerCall
+  #headers: Record<string, string> | undefined
+  #controller: AbortController | undefined
+  #isReleased = false
+
+  constructor(call: ServerCall) {
+    this.#call = call
+    this.requestId = given(call.metadata) ?? nextRequestId()
+  }
+
+  /** Fires when the caller cancels or goes away, when its deadline passes, and when a drain's does. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#call.cancelled && !this.#isReleased) this.#onCancelled()
+      else if (!this.#isReleased) this.#call.once('cancelled', this.#onCancelled)
+    }
+    return this.#controller.signal
+  }
+
+  /** Metadata by name; the first value where there are several, base64 where it is binary. */
+  get headers(): Readonly<Record<string, string>> {
+    if (this.#headers === undefined) {
+      this.#headers = {}
+      for (const [name, value] of Object.entries(this.#call.metadata.getMap())) {
+        this.#headers[name] = typeof value === 'string' ? value : value.toString('base64')
+      }
+    }
+    return this.#headers
+  }
+
+  /** The answer is sent: nothing fires from here on. */
+  release(): void {
+    this.#isReleased = true
+    if (this.#controller !== undefined) this.#call.removeListener('cancelled', this.#onCancelled)
+  }
+
+  readonly #onCancelled = (): void => {
+    this.#controller?.abort(cancellation(this.#call))
+  }
+}
+
+function given(metadata: Metadata): string | undefined {
+  const [value] = metadata.get('x-request-id')
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** A timer may fire within the millisecond before its time. */
+const timerSlackMs = 1
+
+function cancellation(call: ServerCall): InferenceError {
+  return Number(call.getDeadline()) - Date.now() <= timerSlackMs
+    ? new InferenceError('deadline_exceeded', 'the deadline of the request passed')
+    : new InferenceError('cancelled', 'the caller cancelled the request')
+}
+
+/** An id unique to this process's run: cheap enough for every request. */
+export function nextRequestId(): string {
+  idCounter += 1
+  return `${idPrefix}-${idCounter.toString(36)}`
+}

@@ -1,0 +1,98 @@
+/** `inference.GRPCInferenceService`: the V2 protocol in the union of its dialects. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import { decodeGrpcInferRequest, encodeGrpcInferResponse, type GrpcCall } from '../codec/v2-grpc.ts'
+import { InferenceError } from '../core/errors.ts'
+import type { InferenceRequest } from '../core/inference.ts'
+import type { GrpcContext } from './context.ts'
+import type { Door, GrpcOptions } from './door.ts'
+import { inferStream } from './infer-stream.ts'
+import { decodeModelRef, encodeFlag, encodeModelMetadata, encodeServerMetadata } from './messages.ts'
+import { defineService, unary, type UnaryHandler } from './service.ts'
+
+export const inferenceServiceName = 'inference.GRPCInferenceService'
+
+const sharedMemoryMethods = ['Status', 'Register', 'Unregister'].flatMap((verb) => [
+  `SystemSharedMemory${verb}`,
+  `CudaSharedMemory${verb}`,
+])
+
+export const inferenceService = defineService(inferenceServiceName, {
+  ServerLive: {},
+  ServerReady: {},
+  ModelReady: {},
+  ServerMetadata: {},
+  ModelMetadata: {},
+  ModelInfer: {},
+  ModelStreamInfer: { request: true, response: true },
+  ...Object.fromEntries(sharedMemoryMethods.map((method) => [method, {}])),
+})
+
+/** The handlers of the service. */
+export function implementInference(door: Door, options: GrpcOptions): UntypedServiceImplementation {
+  const { dataPlane, log } = door
+  const serverMetadata = encodeServerMetadata(
+    options.serverName ?? 'servable',
+    options.version,
+    options.extensions ?? ['binary_tensor_data', 'parameters'],
+  )
+  const handlers: Readonly<Record<string, UnaryHandler>> = {
+    ServerLive: () => encodeFlag(true),
+    ServerReady: () => encodeFlag(door.isReady),
+    ModelReady: (request) => encodeFlag(isModelReady(door, request)),
+    ServerMetadata: () => serverMetadata,
+    ModelMetadata: (request) =>
+      encodeModelMetadata(dataPlane.metadata(decodeModelRef(request, 'ModelMetadataRequest'))),
+    ModelInfer: (request, context) => infer(door, request, context),
+    ...Object.fromEntries(sharedMemoryMethods.map((method) => [method, refuseSharedMemory])),
+  }
+  return {
+    ...Object.fromEntries(Object.entries(handlers).map(([method, handler]) => [method, unary(log, handler)])),
+    ModelStreamInfer: inferStream(door),
+  }
+}
+
+/** Unknown and unloaded models are not ready, which is no error: Triton's clients raise on any other status. */
+function isModelReady(door: Door, request: Buffer): boolean {
+  const ref = decodeModelRef(request, 'ModelReadyRequest')
+  try {
+    door.dataPlane.metadata(ref)
+    return !door.isDraining
+  } catch (reason) {
+    const { code } = InferenceError.from(reason)
+    if (code === 'not_found' || code === 'unavailable') return false
+    throw reason
+  }
+}
+
+async function infer(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
+  const { request, wantsTyped } = decodeCall(door, bytes)
+  const response = await door.dataPlane.infer(withId(request, context.requestId), context)
+  return encodeGrpcInferResponse(response, { isTyped: wantsTyped })
+}
+
+/**
+ * Decodes a request that may run now.
+ *
+ * @throws InferenceError `invalid_argument`, or `unavailable` while draining
+ */
+export function decodeCall(door: Door, bytes: Uint8Array): GrpcCall {
+  try {
+    door.refuseWhileDraining()
+    return decodeGrpcInferRequest(bytes)
+  } catch (reason) {
+    door.metrics?.countRefusal({ name: '' }, 'grpc-v2', 'infer', InferenceError.from(reason).code)
+    throw reason
+  }
+}
+
+/** A request without an id gets one: callers match answers by it, and logs name it. */
+export function withId(request: InferenceRequest, id: string): InferenceRequest {
+  return request.id === undefined ? { ...request, id } : request
+}
+
+function refuseSharedMemory(): never {
+  throw new InferenceError(
+    'unimplemented',
+    'Client shared memory is disabled: this server reads no shared memory. Send tensors in raw_input_contents.',
+  )
+}
