@@ -90,7 +90,8 @@ export function refOf(model: DiscoveredModel) {
 
 async function discoverPath(path: string, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
   const stats = await stat(path).catch((reason: unknown) => {
-    throw invalid(`model path ${path}: ${messageOf(reason)}`)
+    const isMissing = messageOf(reason).startsWith('ENOENT')
+    throw invalid(`model path ${path} ${isMissing ? 'does not exist' : `cannot be read: ${messageOf(reason)}`}`)
   })
   if (!stats.isDirectory()) return modelFile(path, options)
   const listing = await listDirectory(path)

@@ -62,6 +62,11 @@ export class ModelRepository implements Repository {
     return true
   }
 
+  /** Makes a version known before its load is asked for: it is listed, and nothing is ready yet. */
+  announce(entry: ModelEntry): void {
+    this.#slot(entry).announce()
+  }
+
   load(entry: ModelEntry, signal?: AbortSignal): Promise<ModelStatus> {
     if (this.#isClosed) return Promise.reject(new InferenceError('unavailable', 'Server is shutting down.'))
     return this.#slot(entry).load(entry, signal)

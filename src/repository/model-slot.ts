@@ -61,6 +61,11 @@ export class ModelSlot {
     }
   }
 
+  /** Counts as loading from here on, until it is loaded or unloaded. */
+  announce(): void {
+    if (this.#state === 'unloaded') this.#become('loading', 'waiting for its turn')
+  }
+
   /** Loads, or joins the load of the same entry that is under way. Never throws. */
   load(entry: ModelEntry, signal: AbortSignal | undefined): Promise<ModelStatus> {
     if (this.#loading?.entry === entry) return this.#loading.done

@@ -119,7 +119,10 @@ function describe(issue: Issue, parent: Path, document: Document, lines: LineCou
 function closest(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
   const depthOf = (issues: readonly Issue[]) => Math.max(...issues.map((issue) => depth(issue)))
   const meant = branches.filter((issues) => depthOf(issues) > 0)
-  return meant.toSorted((left, right) => depthOf(right) - depthOf(left))[0]
+  const [branch] = meant.toSorted((left, right) => depthOf(right) - depthOf(left))
+  // A misspelt key is missing under its right name too: that would only be noise.
+  const unknownKeys = branch?.filter((issue) => issue.code === 'unrecognized_keys' && issue.path.length === 0) ?? []
+  return unknownKeys.length > 0 ? unknownKeys : branch
 }
 
 function depth(issue: Issue): number {
