@@ -1,0 +1,86 @@
+/** One request against several servers and the bare runtime, side by side in one table. */
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import type { ServerProcess } from './child.ts'
+import { load } from './load.ts'
+import { pinned } from './machine.ts'
+import { percent, round, type Report, type Verdict } from './report.ts'
+import type { HttpRequest } from './requests.ts'
+import { inRounds, ratioOf, spreadBy, spreadOf, type Contender, type RoundOptions, type Sample } from './rounds.ts'
+
+const connections = 16
+
+export interface Comparison {
+  readonly title: string
+  readonly contenders: readonly Contender[]
+  /** The contender that all others are held against. */
+  readonly baseline: string
+  /** Least ratio to the baseline, by contender. */
+  readonly bars: Readonly<Record<string, number>>
+}
+
+/** A server under load. */
+export function serverUnder(name: string, server: ServerProcess, request: HttpRequest): Contender {
+  return {
+    name,
+    async measure(seconds) {
+      const before = server.cpuMs()
+      const { requests, perSecond, p50Ms, p99Ms } = await load(server.url, request, { connections, seconds })
+      const after = server.cpuMs()
+      const cpuUs = before === undefined || after === undefined ? undefined : ((after - before) * 1000) / requests
+      return { perSecond, p50Ms, p99Ms, ...(cpuUs === undefined ? {} : { cpuUs }) }
+    },
+  }
+}
+
+export interface BareModel {
+  readonly file: string
+  readonly inputs: readonly string[]
+  readonly shape: readonly number[]
+  readonly datatype: 'float32' | 'int32'
+}
+
+/** onnxruntime-node alone, one call after the other: what a server of one core cannot pass without batching. */
+export function bareRuntime({ file, inputs, shape, datatype }: BareModel): Contender {
+  const program = fileURLToPath(new URL('./targets/runtime.js', import.meta.url))
+  return {
+    name: 'onnxruntime-node alone',
+    async measure(seconds) {
+      const args = [file, inputs.join(','), shape.join(','), datatype, String(seconds)]
+      const [command = '', ...rest] = pinned(0, [process.execPath, program, ...args])
+      const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
+      const output = await text(child.stdout)
+      const { perSecond } = JSON.parse(output) as Sample // printed by targets/runtime.ts
+      return { perSecond, p50Ms: 1000 / perSecond }
+    },
+  }
+}
+
+/** Takes the samples and makes a table of them; a bar is met by the median over the rounds. */
+export async function compare(comparison: Comparison, options: RoundOptions): Promise<Report> {
+  const { title, contenders, baseline, bars } = comparison
+  const samples = await inRounds(contenders, options)
+  const against = samples.get(baseline) ?? []
+  const verdicts: Verdict[] = []
+  const rows = [...samples].map(([name, taken]) => {
+    const ratio = ratioOf(taken, against)
+    const bar = bars[name]
+    const isMet = bar === undefined || ratio.median >= bar
+    if (bar !== undefined) verdicts.push({ name: `${title}: ${name}`, isMet })
+    const rate = spreadOf(taken.map(({ perSecond }) => perSecond))
+    return [
+      name,
+      round(rate.median),
+      `${round(rate.least)} – ${round(rate.most)}`,
+      round(spreadBy(taken, ({ p50Ms }) => p50Ms)?.median),
+      round(spreadBy(taken, ({ p99Ms }) => p99Ms)?.median),
+      round(spreadBy(taken, ({ cpuUs }) => cpuUs)?.median),
+      percent(ratio.median),
+      `${percent(ratio.least)} – ${percent(ratio.most)}`,
+      bar === undefined ? '' : `≥ ${percent(bar)} ${isMet ? 'ok' : 'below'}`,
+    ]
+  })
+  const head = ['', 'per second', 'spread', 'p50 ms', 'p99 ms', 'CPU µs each', `of ${baseline}`, 'spread', 'bar']
+  return { title, head, rows, verdicts }
+}

@@ -1,0 +1,77 @@
+/** Program: `npm run bench`, every suite or those named; ratios between contenders of one run, bars beside them. */
+import { parseArgs } from 'node:util'
+import * as health from './health.ts'
+import { wrk } from './load.ts'
+import { describeMachine } from './machine.ts'
+import { render, type Report, type Verdict } from './report.ts'
+import * as rest from './rest.ts'
+import type { RoundOptions } from './rounds.ts'
+import * as start from './start.ts'
+
+type Suite = (options: RoundOptions, only?: string) => Promise<readonly Report[]>
+
+const suites: Readonly<Record<string, Suite>> = {
+  rest: rest.run,
+  health: health.run,
+  start: start.run,
+}
+
+const help = `Usage: npm run bench -- [options]
+
+  --suite <names>    ${Object.keys(suites).join(', ')}; several with commas; all where absent
+  --only <text>      of the suite rest, only the comparisons whose title has this text
+  --seconds <n>      length of one measurement, 3 where absent
+  --rounds <n>       measurements of each contender, 3 where absent
+  --strict           exit with status 1 where a bar is missed
+`
+
+process.exitCode = await main(process.argv.slice(2))
+
+/** @returns exit status: 1 where a run was invalid, or, with --strict, a bar was missed */
+async function main(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      suite: { type: 'string' },
+      only: { type: 'string' },
+      seconds: { type: 'string', default: '3' },
+      rounds: { type: 'string', default: '3' },
+      strict: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const options: RoundOptions = { seconds: Number(values.seconds), rounds: Number(values.rounds) }
+  const names = values.suite?.split(',') ?? Object.keys(suites)
+  const isUsable = Number.isInteger(options.seconds) && options.seconds > 0 && options.rounds > 0
+  if (values.help || !isUsable || names.some((name) => suites[name] === undefined)) {
+    console.log(help)
+    return values.help ? 0 : 1
+  }
+  console.log(`${describeMachine()}; load by ${wrk === undefined ? 'autocannon' : 'wrk'}`)
+  return runSuites(names, options, values.only, values.strict)
+}
+
+async function runSuites(
+  names: readonly string[],
+  options: RoundOptions,
+  only: string | undefined,
+  isStrict: boolean,
+): Promise<number> {
+  const verdicts: Verdict[] = []
+  let isValid = true
+  for (const name of names) {
+    try {
+      for (const report of (await suites[name]?.(options, only)) ?? []) {
+        console.log(render(report))
+        verdicts.push(...report.verdicts)
+      }
+    } catch (reason) {
+      isValid = false
+      console.error(`\nsuite ${name}: ${reason instanceof Error ? reason.message : String(reason)}`)
+    }
+  }
+  const missed = verdicts.filter(({ isMet }) => !isMet)
+  for (const verdict of missed) console.log(`below its bar: ${verdict.name}`)
+  if (missed.length === 0 && verdicts.length > 0) console.log('every bar is met')
+  return !isValid || (isStrict && missed.length > 0) ? 1 : 0
+}

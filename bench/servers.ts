@@ -1,0 +1,55 @@
+/** The servers that suites start: Servable by its own command, and the others by the programs of targets/. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startServer, type ServerProcess } from './child.ts'
+import { meanModel } from './mean-model.ts'
+
+/** Started in the repository root, as `npm run bench` does. */
+const fixtures = join(process.cwd(), 'test', 'fixtures', 'models')
+
+/** The file of a model that tests have as well. */
+export function fixture(name: string): string {
+  return join(fixtures, name, 'model.onnx')
+}
+
+const command = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
+
+/** `servable serve` with what is on by default, on free ports. @param models their directories, or bare files */
+export function startServable(models: readonly string[]): Promise<ServerProcess> {
+  const options = ['--http-port', '0', '--grpc-port', '0', '--no-banner', '--log-format', 'json']
+  return startServer([command, 'serve', ...models, ...options])
+}
+
+/** A program of targets/. @param argument `echo`, `sink`, or the file of a model */
+export function startTarget(program: 'bare' | 'fastify' | 'naive' | 'defined', argument = ''): Promise<ServerProcess> {
+  return startServer([fileURLToPath(new URL(`./targets/${program}.js`, import.meta.url)), argument])
+}
+
+/** Starts servers for the length of `work` and stops them, whatever becomes of it. */
+export async function withServers<N extends string, T>(
+  starts: Readonly<Record<N, () => Promise<ServerProcess>>>,
+  work: (servers: Readonly<Record<N, ServerProcess>>) => Promise<T>,
+): Promise<T> {
+  const started: Partial<Record<N, ServerProcess>> = {}
+  try {
+    for (const name of Object.keys(starts) as N[]) started[name] = await starts[name]()
+    return await work(started as Record<N, ServerProcess>) // all of them, by the loop above
+  } finally {
+    for (const server of Object.values<ServerProcess | undefined>(started)) await server?.stop()
+  }
+}
+
+/** Writes the mean model of pictures for the length of `work`. @param work gets its directory, which is named `mean` */
+export async function withMeanModel<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'servable-bench-'))
+  const directory = join(folder, 'mean')
+  try {
+    mkdirSync(directory)
+    writeFileSync(join(directory, 'model.onnx'), meanModel())
+    return await work(directory)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}

@@ -1,0 +1,12 @@
+/** Program: Servable with a model in TypeScript that costs nothing: the server without a runtime. */
+import { createServer, defineModel } from '../../src/index.ts'
+import { pictureShape } from '../requests.ts'
+import { announce } from './announce.ts'
+
+const ends = defineModel({
+  inputs: { x: { datatype: 'FP32', shape: [-1, ...pictureShape.slice(1)] } },
+  outputs: { y: { datatype: 'FP32', shape: [1] } },
+  predict: ({ x }) => ({ y: Float32Array.of((x.data[0] ?? 0) + (x.data.at(-1) ?? 0)) }),
+})
+const server = await createServer({ models: { ends }, httpPort: 0, grpcPort: 0, logLevel: 'error' })
+announce((await server.start()).http)
