@@ -1,0 +1,5 @@
+/** The wires as pure functions, in both directions. */
+export { decodeV2Request, decodeV2Response, encodeV2Request, encodeV2Response } from './v2-json.ts'
+export type { V2Call } from './v2-json.ts'
+export type { OutputEncoding, RequestedOutput } from './v2-outputs.ts'
+export type { EncodedBody } from './v2-binary.ts'

@@ -1,0 +1,64 @@
+/** The outputs that a V2 request asks for, and the form in which each shall come back. */
+import { InferenceError } from '../core/errors.ts'
+import type { JsonReader } from './json-reader.ts'
+import { ascii } from './json-string.ts'
+import { labelOf, readName } from './v2-fields.ts'
+import { readParameters, takeBoolean } from './v2-parameters.ts'
+import type { ParameterMap } from './v2-parameters.ts'
+
+/** One output that a request lists. */
+export interface RequestedOutput {
+  /** Raw bytes behind the JSON; else JSON, whatever the request says of the others. */
+  readonly isBinary: boolean
+}
+
+/** How the outputs of an answer are encoded. */
+export interface OutputEncoding {
+  /** For outputs that the request does not list: raw bytes behind the JSON, else JSON. */
+  readonly isBinary: boolean
+  /** The outputs that the request lists, by name. */
+  readonly listed?: ReadonlyMap<string, RequestedOutput>
+}
+
+/**
+ * Reads `outputs` of a request.
+ *
+ * @returns undefined where none is listed, which asks for all
+ * @throws InferenceError `invalid_argument` where an output is listed twice; `unimplemented` for classification and
+ *   shared memory
+ */
+export function readOutputs(reader: JsonReader): ReadonlyMap<string, RequestedOutput> | undefined {
+  if (reader.isNull()) return undefined
+  if (reader.peek() !== ascii.openBracket) throw invalid(`'outputs' must be an array, got ${reader.excerpt()}`)
+  const outputs = new Map<string, RequestedOutput>()
+  for (let open = reader.openArray(); open; open = reader.nextElement()) {
+    const index = outputs.size
+    if (reader.peek() !== ascii.openBrace) throw invalid(`'outputs[${index}]' must be an object`)
+    let name: string | undefined
+    let parameters: ParameterMap | undefined
+    for (let member = reader.openObject(); member; member = reader.nextMember()) {
+      const key = reader.key()
+      if (key === 'name') name = readName(reader, 'output', index)
+      else if (key === 'parameters') parameters = readParameters(reader)
+      else reader.skipValue()
+    }
+    if (name === undefined) throw invalid(`${labelOf('output', name, index)} lacks 'name'`)
+    if (outputs.has(name)) throw invalid(`output '${name}' already exists in request`)
+    outputs.set(name, requestedOutput(name, parameters))
+  }
+  return outputs.size === 0 ? undefined : outputs
+}
+
+/** Parameters that nobody knows are ignored: they are the protocol's, not the model's. */
+function requestedOutput(name: string, parameters: ParameterMap | undefined): RequestedOutput {
+  for (const extension of ['classification', 'shared_memory_region']) {
+    if (parameters?.has(extension) === true) {
+      throw new InferenceError('unimplemented', `output '${name}': the parameter '${extension}' is not supported`)
+    }
+  }
+  return { isBinary: takeBoolean(parameters, 'binary_data') ?? false }
+}
+
+function invalid(message: string): InferenceError {
+  return new InferenceError('invalid_argument', message)
+}

@@ -1,0 +1,115 @@
+/** Parameters of V2 requests, tensors and responses: flat maps of strings, numbers and booleans. */
+import { InferenceError } from '../core/errors.ts'
+import type { Parameters } from '../core/tensor.ts'
+import type { JsonReader } from './json-reader.ts'
+import { ascii } from './json-string.ts'
+import type { JsonWriter } from './json-writer.ts'
+
+/** Parameters under construction; a Map, since a client chooses the keys. */
+export type ParameterMap = Map<string, string | number | boolean>
+
+/**
+ * Reads `parameters`.
+ *
+ * @returns undefined for `null` and for an empty object
+ * @throws InferenceError `invalid_argument` for values of other types, and for integers that a double cannot hold
+ */
+export function readParameters(reader: JsonReader): ParameterMap | undefined {
+  if (reader.isNull()) return undefined
+  if (reader.peek() !== ascii.openBrace) throw invalid(`'parameters' must be an object`)
+  const parameters: ParameterMap = new Map()
+  for (let open = reader.openObject(); open; open = reader.nextMember()) {
+    const key = reader.key()
+    parameters.set(key, readParameter(reader, key))
+  }
+  return parameters.size === 0 ? undefined : parameters
+}
+
+function readParameter(reader: JsonReader, key: string): string | number | boolean {
+  const byte = reader.peek()
+  if (byte === ascii.quote) return reader.string()
+  if (byte === ascii.lowerT || byte === ascii.lowerF) return reader.boolean()
+  if (byte !== ascii.minus && !(byte >= ascii.zero && byte <= ascii.nine)) {
+    reader.skipValue() // its syntax comes first
+    throw invalid(`parameter '${key}' has invalid type. It should be either 'int', 'bool', or 'string'.`)
+  }
+  const text = reader.numberText()
+  const value = Number(text)
+  if (Number.isInteger(value) && !Number.isSafeInteger(value) && !/[.eE]/.test(text)) {
+    throw invalid(`parameter '${key}' is ${text.slice(0, 40)}: integers beyond 2^53 must be sent as strings`)
+  }
+  return value
+}
+
+/** The parameters as a model sees them; undefined where none are left. */
+export function parametersOf(parameters: ParameterMap | undefined): Parameters | undefined {
+  return parameters === undefined || parameters.size === 0 ? undefined : Object.fromEntries(parameters)
+}
+
+/**
+ * Takes a parameter that is for the protocol, not for the model.
+ *
+ * @throws InferenceError `invalid_argument` where it is not a boolean
+ */
+export function takeBoolean(parameters: ParameterMap | undefined, key: string): boolean | undefined {
+  const value = parameters?.get(key)
+  if (value === undefined) return undefined
+  if (typeof value !== 'boolean') throw invalid(`parameter '${key}' must be true or false`)
+  parameters?.delete(key)
+  return value
+}
+
+/**
+ * Takes a parameter that is for the protocol, not for the model.
+ *
+ * @throws InferenceError `invalid_argument` where it is not a non-negative integer
+ */
+export function takeSize(parameters: ParameterMap | undefined, key: string): number | undefined {
+  const value = checkCount(parameters, key)
+  if (value !== undefined) parameters?.delete(key)
+  return value
+}
+
+/**
+ * Checks parameters of a request: `priority` and `timeout` count, `triton_…` is reserved.
+ *
+ * @throws InferenceError `invalid_argument`
+ */
+export function checkRequestParameters(parameters: ParameterMap): void {
+  checkCount(parameters, 'priority')
+  checkCount(parameters, 'timeout')
+  for (const key of parameters.keys()) {
+    if (key.startsWith('triton_')) {
+      throw invalid(`parameter keys starting with 'triton_' are reserved for Triton usage: '${key}'`)
+    }
+  }
+}
+
+function checkCount(parameters: ParameterMap | undefined, key: string): number | undefined {
+  const value = parameters?.get(key)
+  if (value === undefined) return undefined
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) {
+    throw invalid(`parameter '${key}' must be a non-negative integer, got ${JSON.stringify(value)}`)
+  }
+  return value
+}
+
+/** Writes `,"parameters":{…}` where there are any. */
+export function writeParameters(writer: JsonWriter, parameters: Parameters | undefined): void {
+  if (parameters === undefined) return
+  writer.raw(',"parameters":{')
+  let separator = ''
+  for (const [key, value] of Object.entries(parameters)) {
+    writer.raw(separator)
+    writer.string(key)
+    writer.raw(':')
+    if (typeof value === 'string') writer.string(value)
+    else writer.plain(value)
+    separator = ','
+  }
+  writer.raw('}')
+}
+
+function invalid(message: string): InferenceError {
+  return new InferenceError('invalid_argument', message)
+}
