@@ -3,3 +3,5 @@ export { decodeV2Request, decodeV2Response, encodeV2Request, encodeV2Response } 
 export type { V2Call } from './v2-json.ts'
 export type { OutputEncoding, RequestedOutput } from './v2-outputs.ts'
 export type { EncodedBody } from './v2-binary.ts'
+export { decodeV1Request, decodeV1Response, encodeV1Request, encodeV1Response } from './v1.ts'
+export type { V1Call, V1Format } from './v1.ts'

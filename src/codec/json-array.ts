@@ -13,7 +13,7 @@ export interface ArrayComplaints {
   /** Arrays of one level hold different numbers of elements. */
   size(expected: number, got: number): InferenceError
   /** Elements are nested differently. */
-  shape(expected: readonly number[]): InferenceError
+  shape(expected: readonly number[], got: readonly number[]): InferenceError
   /** More elements than the capacity. */
   tooMany(): InferenceError
 }
@@ -57,7 +57,7 @@ export class ArrayReader {
       this.#readRun(this.length + 1)
       return
     }
-    if (axis === this.#rank) throw this.#complaints.shape([])
+    if (axis === this.#rank) throw this.#complaints.shape([], [-1])
     if (axis >= deepestData) throw reader.error(`Data is nested more than ${deepestData} levels deep.`)
     if (axis === this.shape.length) this.shape.push(-1)
     const count = this.#readArray(axis)
@@ -79,7 +79,7 @@ export class ArrayReader {
     }
     let count = 0
     do {
-      if (reader.peek() !== ascii.openBracket) throw this.#complaints.shape(this.shape.slice(axis + 1))
+      if (reader.peek() !== ascii.openBracket) throw this.#complaints.shape(this.shape.slice(axis + 1), [])
       this.read(axis + 1)
       count += 1
     } while (reader.nextElement())
@@ -94,7 +94,7 @@ export class ArrayReader {
   /** Elements stand on one level, the same everywhere. */
   #enterElements(axis: number): void {
     if (this.#rank === -1 && axis === this.shape.length) this.#rank = axis
-    else if (this.#rank !== axis) throw this.#complaints.shape(this.shape.slice(axis))
+    else if (this.#rank !== axis) throw this.#complaints.shape(this.shape.slice(axis), [])
   }
 
   /** Reads elements as far as there is room. @returns true at a comma */
@@ -103,7 +103,9 @@ export class ArrayReader {
     if (this.length === this.#capacity) this.#grow()
     const index = readElements(reader, this.#elements, this.length, Math.min(end, this.#capacity))
     if (index < 0) {
-      throw reader.peek() === ascii.openBracket ? this.#complaints.shape([]) : this.#complaints.element(reader, ~index)
+      throw reader.peek() === ascii.openBracket
+        ? this.#complaints.shape([], [-1])
+        : this.#complaints.element(reader, ~index)
     }
     this.length = index
     return reader.peek() === ascii.comma

@@ -50,12 +50,12 @@ export function readShape(reader: JsonReader, label: string): readonly number[] 
   const shape: number[] = []
   let product = 1
   for (let open = reader.openArray(); open; open = reader.nextElement()) {
-    const text = reader.excerpt()
-    const dimension = Number(text)
-    if (!/^-?\d+$/.test(text) || dimension < 0) {
-      throw invalid(`'shape' of ${label} must be an array of non-negative integers, got ${text} at [${shape.length}]`)
+    const dimension = readDimension(reader)
+    if (dimension === undefined) {
+      throw invalid(
+        `'shape' of ${label} must be an array of non-negative integers, got ${reader.excerpt()} at [${shape.length}]`,
+      )
     }
-    reader.skipNumber()
     shape.push(dimension)
     if (dimension > 0) product *= dimension
     if (product > Number.MAX_SAFE_INTEGER) {
@@ -66,6 +66,23 @@ export function readShape(reader: JsonReader, label: string): readonly number[] 
     if (shape.length > deepestData) throw invalid(`'shape' of ${label} has more than ${deepestData} dimensions`)
   }
   return shape
+}
+
+/** A non-negative integer; undefined, with nothing read, for anything else. */
+function readDimension(reader: JsonReader): number | undefined {
+  const first = reader.peek()
+  const { bytes, pos: start } = reader
+  let pos = start
+  let byte = first
+  let value = 0
+  while (byte >= ascii.zero && byte <= ascii.nine) {
+    value = value * 10 + (byte - ascii.zero)
+    byte = bytes[++pos] ?? 0
+  }
+  const isInteger = pos > start && (first !== ascii.zero || pos === start + 1)
+  if (!isInteger || byte === ascii.dot || (byte | 0x20) === ascii.lowerE) return undefined
+  reader.pos = pos
+  return value
 }
 
 /**

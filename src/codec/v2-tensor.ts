@@ -139,25 +139,24 @@ export function writeTensor(writer: JsonWriter, tensor: Tensor, role: Role, isBi
 }
 
 function writeData(writer: JsonWriter, tensor: Tensor, role: Role): void {
-  switch (tensor.datatype) {
-    case 'FP16':
-    case 'BF16':
-      throw invalid(
-        `sending ${tensor.datatype} data via JSON is not supported. Please use the binary data format for ${role} ${tensor.name}`,
-      )
-    case 'BYTES':
-      tensor.data.forEach((element, index) => {
-        if (index > 0) writer.raw(',')
-        if (!writer.utf8(element)) {
-          throw invalid(
-            `${role} '${tensor.name}': element ${index} is not UTF-8 and cannot be sent as JSON. Ask for it with 'binary_data': true`,
-          )
-        }
-      })
-      return
-    default:
-      writer.elements(tensor, 0, tensor.data.length)
+  if (tensor.datatype === 'FP16' || tensor.datatype === 'BF16') {
+    throw invalid(
+      `sending ${tensor.datatype} data via JSON is not supported. Please use the binary data format for ${role} ${tensor.name}`,
+    )
   }
+  if (tensor.datatype !== 'BYTES') {
+    writer.elements(tensor, 0, tensor.data.length)
+    return
+  }
+  tensor.data.forEach((element, index) => {
+    if (index > 0) writer.raw(',')
+    if (!writer.utf8(element)) {
+      throw invalid(
+        `${role} '${tensor.name}': element ${index} is not UTF-8 and cannot be sent as JSON. ` +
+          `Please use the binary data format: 'binary_data': true`,
+      )
+    }
+  })
 }
 
 function invalid(message: string): InferenceError {
