@@ -5,6 +5,9 @@ import { createServer, type Server } from '../server/server.ts'
 import { helpOf, keyName, variableName } from '../server/settings.ts'
 import { renderBanner } from './banner.ts'
 
+/** For what is still being written to a pipe. */
+const exitMs = 100
+
 export async function runServe(args: readonly string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(help())
@@ -22,11 +25,12 @@ export async function runServe(args: readonly string[]): Promise<number> {
 
 /** @returns the exit status: 0 after a drain, 1 where a model failed and that shall end the server */
 export async function serveUntilSignal(config: ServeConfig): Promise<number> {
-  const server = await createServer(config)
   const stopped = untilSignal()
+  const server = await createServer(config)
   const addresses = await server.listen()
   server.log.info({ http: addresses.http }, 'listening')
-  const statuses = await server.load()
+  const statuses = await Promise.race([server.load(), stopped])
+  if (typeof statuses === 'string') return drain(server, statuses)
   if (config.exitOnLoadFailure && statuses.some(({ state }) => state === 'failed')) {
     await server.close()
     return 1
@@ -36,15 +40,15 @@ export async function serveUntilSignal(config: ServeConfig): Promise<number> {
     { ready: server.dataPlane.isReady, models: statuses.length },
     server.dataPlane.isReady ? 'ready' : 'not ready',
   )
-  const signal = await stopped
-  return drain(server, signal, config.drainSeconds)
+  return drain(server, await stopped)
 }
 
-async function drain(server: Server, signal: NodeJS.Signals, drainSeconds: number): Promise<number> {
-  server.log.info({ signal, drainSeconds }, 'draining')
+async function drain(server: Server, signal: NodeJS.Signals): Promise<number> {
+  server.log.info({ signal, drainSeconds: server.config.drainSeconds }, 'draining')
   process.once('SIGINT', () => process.exit(130)) // a second Ctrl-C does not wait
   await server.close()
   server.log.info({}, 'stopped')
+  setTimeout(() => process.exit(0), exitMs).unref() // a model's own timer or socket must not keep the process
   return 0
 }
 
@@ -60,6 +64,13 @@ function help(): string {
     '',
     'A path is a model file, a model directory (with or without numeric version folders) or a directory of those.',
     '',
+    settingsHelp(),
+  ].join('\n')
+}
+
+/** Every setting, and where else it can be set. */
+export function settingsHelp(): string {
+  return [
     helpOf(serveSettings),
     '',
     `Every option is also an environment variable (${variableName('httpPort')}) and a key of servable.yaml (${keyName('httpPort')}).`,

@@ -50,7 +50,7 @@ export async function findModels(
     return fromPaths(typeof sources === 'string' ? [sources] : sources, config.modelName, config, registry, log)
   }
   const found = await Promise.all(
-    Object.entries(sources).map(([name, source]) =>
+    Object.entries(sources).map(async ([name, source]) =>
       typeof source === 'string' ? fromPaths([source], name, config, registry, log) : [fromDefinition(name, source)],
     ),
   )

@@ -14,7 +14,11 @@ import { createLog } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import { findModels, type ModelSources, type ServedModelSource } from './models.ts'
+import { RunningCalls } from './running-calls.ts'
 import { version } from './version.ts'
+
+/** Left for closing once a drain is cut off, so that all of it stays within `drainSeconds`. */
+const graceMs = 500
 
 export interface ServerOptions extends Partial<Omit<ServeConfig, 'models' | 'modelDir'>> {
   readonly models?: ModelSources
@@ -40,6 +44,7 @@ export class Server {
   readonly #app: FastifyInstance
   readonly #sources: readonly ServedModelSource[]
   readonly #abort = new AbortController()
+  readonly #calls = new RunningCalls()
   #isDraining = false
   #closing: Promise<void> | undefined
 
@@ -49,8 +54,9 @@ export class Server {
     this.log = log
     this.#sources = sources
     this.#repository = new ModelRepository(log)
+    for (const { entry } of sources) this.#repository.announce(entry)
     const metrics = new Metrics({ version, models: () => this.#repository.list() })
-    this.dataPlane = new DataPlane(this.#repository, [metrics])
+    this.dataPlane = new DataPlane(this.#repository, [metrics, this.#calls])
     this.#app = createRestApp({
       dataPlane: this.dataPlane,
       metrics,
@@ -108,7 +114,7 @@ export class Server {
     })
   }
 
-  /** Refuses new work, finishes what runs within `drainSeconds`, closes everything. */
+  /** Refuses new work, finishes what runs, closes everything; all within `drainSeconds`. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -116,17 +122,23 @@ export class Server {
 
   async #close(): Promise<void> {
     this.#isDraining = true
-    const deadline = setTimeout(() => this.#cut(), this.config.drainSeconds * 1000)
-    await this.#app.close()
-    clearTimeout(deadline)
+    const drainMs = this.config.drainSeconds * 1000
+    const drained = this.#drain()
+    if (await endsWithin(drained, Math.max(0, drainMs - graceMs))) return
+    this.log.warn({ drainSeconds: this.config.drainSeconds }, 'drain deadline passed, running calls are cut off')
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
-    await this.#repository.close()
+    if (await endsWithin(drained, graceMs)) return
+    this.log.error({}, 'a call does not end, its connection is closed')
+    this.#app.server.close()
+    this.#app.server.closeAllConnections()
   }
 
-  #cut(): void {
-    this.log.warn({ drainSeconds: this.config.drainSeconds }, 'drain deadline passed, closing connections')
+  /** The door stays open until the last call has ended: who comes meanwhile is refused with a reason, not with a reset. */
+  async #drain(): Promise<void> {
+    await this.#calls.idle()
+    await this.#app.close()
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
-    this.#app.server.closeAllConnections()
+    await this.#repository.close()
   }
 
   /** Kubernetes shows this file as the reason where a container ends. */
@@ -160,6 +172,19 @@ export async function createServer({ models = [], log, runtimes = [], ...options
     })
   const sources = await findModels(models, config, runtimes, logger)
   return new Server(config, sources, logger)
+}
+
+/** @returns whether `work` ended within the time */
+async function endsWithin(work: Promise<void>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds)
+  })
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function listenFailure(reason: unknown, host: string, port: number): string {
