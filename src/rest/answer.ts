@@ -5,6 +5,7 @@ import { deflate, deflateSync, gzip, gzipSync } from 'node:zlib'
 import type { LogFields } from '../core/log.ts'
 import { encodingFor } from './accept-encoding.ts'
 import type { Door } from './options.ts'
+import { givenIdOf } from './request-context.ts'
 import type { HttpContext } from './request-context.ts'
 import { answerOf } from './status.ts'
 
@@ -41,8 +42,10 @@ export async function sendInference(
   context.release()
   const headers: string[] = ['Content-Type', headerLength === undefined ? json : binary]
   if (headerLength !== undefined) headers.push('Inference-Header-Content-Length', String(headerLength))
-  if (context.givenId !== undefined) headers.push('x-request-id', context.givenId)
-  const accepted = reply.request.raw.headers['accept-encoding']
+  const given = reply.request.raw.headers
+  const givenId = givenIdOf(given)
+  if (givenId !== undefined) headers.push('x-request-id', givenId)
+  const accepted = given['accept-encoding']
   if (accepted !== undefined) {
     const encoding = encodingFor(accepted)
     const length = lengthOf(body)
@@ -88,7 +91,7 @@ export function sendError(door: Door, reply: FastifyReply, reason: unknown, cont
   const { status, message, headers, error } = answerOf(reason)
   if (status >= 500 || door.log.isDebugEnabled) {
     const fields: LogFields = {
-      requestId: context?.requestId,
+      requestId: reply.request.id,
       method: reply.request.method,
       path: reply.request.url,
       status,
@@ -98,7 +101,9 @@ export function sendError(door: Door, reply: FastifyReply, reason: unknown, cont
     else door.log.debug(fields, 'request refused')
   }
   if (reply.sent || reply.raw.destroyed) return
-  if (context?.givenId !== undefined) reply.header('x-request-id', context.givenId)
+  const givenId = givenIdOf(reply.request.raw.headers)
+  if (givenId !== undefined) reply.header('x-request-id', givenId)
+  if (door.isDraining()) reply.header('connection', 'close')
   reply.headers(headers)
   sendJson(reply, { error: message }, status)
 }

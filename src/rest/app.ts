@@ -8,6 +8,7 @@ import { errorBody, sendError } from './answer.ts'
 import { pathOf } from './inference.ts'
 import { openDoor } from './options.ts'
 import type { Door, RestOptions } from './options.ts'
+import { requestIdOf } from './request-context.ts'
 import { acceptAnyBody } from './routing.ts'
 import { addServiceRoutes } from './service-routes.ts'
 import { HttpRefusal, parserRefusal } from './status.ts'
@@ -32,6 +33,7 @@ export function createRestApp(options: RestOptions): FastifyInstance {
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: { maxParamLength: maxNameLength, ignoreTrailingSlash: true },
+    genReqId: ({ headers }) => requestIdOf(headers),
     clientErrorHandler: refuseUnparsed,
     frameworkErrors: (error, _request, reply) => {
       sendError(door, reply, error)
@@ -77,7 +79,7 @@ function logAccess(app: FastifyInstance, door: Door): void {
   if (!door.log.isDebugEnabled) return
   app.addHook('onResponse', (request, reply, done) => {
     const fields = {
-      requestId: request.raw.headers['x-request-id'],
+      requestId: request.id,
       method: request.method,
       path: request.url,
       status: reply.raw.statusCode,

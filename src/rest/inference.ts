@@ -1,19 +1,11 @@
 /** What the inference routes of V1 and V2 share: context, refusals, errors. */
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Verb } from '../dataplane/dataplane.ts'
 import { sendError } from './answer.ts'
 import type { Door } from './options.ts'
-import { HttpContext } from './request-context.ts'
-
-type AnyRequest = Pick<FastifyRequest, 'raw' | 'givenContentType'>
-
-/** The context of a request whose Content-Type was taken off. */
-export function contextOf(door: Door, protocol: 'v1' | 'v2', request: AnyRequest, reply: FastifyReply): HttpContext {
-  const { headers } = request.raw
-  return new HttpContext(protocol, headers, request.givenContentType, reply.raw, door.inFlight)
-}
+import type { HttpContext } from './request-context.ts'
 
 /** @throws InferenceError `unavailable` while the server drains */
 export function refuseWhileDraining(door: Door): void {

@@ -1,4 +1,187 @@
-/** `/openapi.json`. */
-export function describeApi(version: string) {
-  return { openapi: '3.1.0', info: { title: 'Servable', version }, paths: {} }
+/** The description of this API that `/openapi.json` serves: OpenAPI 3.1, every route. */
+import { dataTypes } from '../core/tensor.ts'
+import { schemas } from './openapi-schemas.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+const modelParameter = pathParameter('model', 'Name of the model, percent-encoded: `a/b` is `a%2Fb`.')
+const versionParameter = pathParameter(
+  'version',
+  'Version of the model; the newest ready one where the path names none.',
+)
+const headerLength = {
+  name: 'Inference-Header-Content-Length',
+  in: 'header',
+  description: 'Bytes of the JSON part, uncompressed, where binary tensors follow it.',
+  schema: { type: 'integer', minimum: 1 },
+}
+
+/** The whole document. */
+export function describeApi(version: string): Json {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Servable',
+      version,
+      summary: 'Model serving over the V1 and V2 (Open Inference) protocols.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      { name: 'V2', description: 'Open Inference protocol' },
+      { name: 'V1', description: 'TensorFlow Serving and KServe V1' },
+      { name: 'service', description: 'The server itself' },
+    ],
+    paths: { ...servicePaths, ...v2Paths(), ...v1Paths() },
+    components: { schemas: { ...schemas, DataType: { type: 'string', enum: dataTypes } } },
+  }
+}
+
+const servicePaths: Json = {
+  '/': { get: operation('alive', 'service', 'Tells that the process answers.', { 200: jsonOf('Alive') }) },
+  '/metrics': {
+    get: operation('metrics', 'service', 'Metrics for Prometheus.', {
+      200: { description: 'Text format 0.0.4', content: { 'text/plain': { schema: { type: 'string' } } } },
+    }),
+  },
+  '/openapi.json': {
+    get: operation('describeApi', 'service', 'This document.', {
+      200: { description: 'OpenAPI 3.1', content: { 'application/json': { schema: { type: 'object' } } } },
+    }),
+  },
+  '/docs': {
+    get: operation('docs', 'service', 'This document as a page to try out.', {
+      200: { description: 'A page', content: { 'text/html': { schema: { type: 'string' } } } },
+    }),
+  },
+}
+
+function v2Paths(): Json {
+  const plain = '/v2/models/{model}'
+  return {
+    '/v2': {
+      get: operation('serverMetadata', 'V2', 'Name, version and extensions.', { 200: jsonOf('ServerMetadata') }),
+    },
+    '/v2/health/live': {
+      get: operation('serverLive', 'V2', 'Is the process healthy?', { 200: jsonOf('Live'), 503: jsonOf('Live') }),
+    },
+    '/v2/health/ready': {
+      get: operation('serverReady', 'V2', 'Is every model loaded?', { 200: jsonOf('Ready'), 503: jsonOf('Ready') }),
+    },
+    '/v2/models': { get: operation('listModels', 'V2', 'Names of all models.', { 200: jsonOf('ModelNames') }) },
+    ...v2ModelPaths(plain, [modelParameter], ''),
+    ...v2ModelPaths(`${plain}/versions/{version}`, [modelParameter, versionParameter], 'Version'),
+  }
+}
+
+function v2ModelPaths(path: string, parameters: readonly Json[], suffix: string): Json {
+  const absent = { 404: error('No such model or version'), 503: error('The model is not ready') }
+  return {
+    [path]: {
+      parameters,
+      get: operation(`modelMetadata${suffix}`, 'V2', 'Inputs, outputs and where the model runs.', {
+        200: jsonOf('ModelMetadata'),
+        ...absent,
+      }),
+    },
+    [`${path}/ready`]: {
+      parameters,
+      get: operation(`modelReady${suffix}`, 'V2', 'Is the model loaded?', {
+        200: jsonOf('ModelReady'),
+        404: absent[404],
+        503: jsonOf('ModelReady'),
+      }),
+    },
+    [`${path}/infer`]: {
+      parameters,
+      post: {
+        ...operation(`infer${suffix}`, 'V2', 'Computes outputs from inputs.', {
+          200: tensorsOf('InferenceResponse'),
+          ...callErrors,
+        }),
+        parameters: [headerLength],
+        requestBody: { required: true, content: tensorContent('InferenceRequest') },
+      },
+    },
+  }
+}
+
+function v1Paths(): Json {
+  const plain = '/v1/models/{model}'
+  return {
+    '/v1/models': { get: operation('listModelsV1', 'V1', 'Names of all models.', { 200: jsonOf('ModelNames') }) },
+    ...v1ModelPaths(plain, [modelParameter], ''),
+    ...v1ModelPaths(`${plain}/versions/{version}`, [modelParameter, versionParameter], 'Version'),
+  }
+}
+
+function v1ModelPaths(path: string, parameters: readonly Json[], suffix: string): Json {
+  const absent = { 404: error('No such model or version'), 503: error('The model is not ready') }
+  const requestBody = { required: true, content: { 'application/json': { schema: ref('PredictRequest') } } }
+  const call = (id: string, summary: string, answers: Json): Json => ({
+    parameters,
+    post: { ...operation(`${id}${suffix}`, 'V1', summary, { ...answers, ...callErrors }), requestBody },
+  })
+  return {
+    [path]: {
+      parameters,
+      get: operation(`modelStatus${suffix}`, 'V1', 'States of the versions of a model.', {
+        200: jsonOf('ModelStatus'),
+        ...absent,
+      }),
+    },
+    [`${path}:predict`]: call('predict', 'Computes predictions.', { 200: jsonOf('PredictResponse') }),
+    [`${path}:explain`]: call('explain', 'Explains predictions, where the model can.', {
+      200: jsonOf('PredictResponse'),
+      501: error('The model has no explainer'),
+    }),
+  }
+}
+
+const callErrors: Json = {
+  400: error('The request is wrong; the text names what and where'),
+  404: error('No such model or version'),
+  413: error('The body is larger than the limit, as sent or inflated'),
+  415: error('The Content-Encoding is neither gzip nor deflate'),
+  429: { ...error('Too many requests wait'), headers: { 'Retry-After': { schema: { type: 'integer' } } } },
+  500: error('The model failed'),
+  503: {
+    ...error('The model or the server is not ready'),
+    headers: { 'Retry-After': { schema: { type: 'integer' } } },
+  },
+  504: error('The deadline of the request passed'),
+}
+
+function operation(operationId: string, tag: string, summary: string, responses: Json): Json {
+  return { operationId, tags: [tag], summary, responses }
+}
+
+function pathParameter(name: string, description: string): Json {
+  return { name, in: 'path', required: true, description, schema: { type: 'string' } }
+}
+
+function ref(schema: string): Json {
+  return { $ref: `#/components/schemas/${schema}` }
+}
+
+function jsonOf(schema: string): Json {
+  return { description: schema, content: { 'application/json': { schema: ref(schema) } } }
+}
+
+function error(description: string): Json {
+  return { description, content: { 'application/json': { schema: ref('Error') } } }
+}
+
+function tensorsOf(schema: string): Json {
+  const { description, schema: type } = headerLength
+  return {
+    description: schema,
+    headers: { 'Inference-Header-Content-Length': { description, schema: type } },
+    content: tensorContent(schema),
+  }
+}
+
+/** JSON, or JSON with the raw bytes of tensors behind it. */
+function tensorContent(schema: string): Json {
+  return { 'application/json': { schema: ref(schema) }, 'application/octet-stream': {} }
 }

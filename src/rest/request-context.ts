@@ -1,6 +1,7 @@
 /** What travels beside one HTTP request: its id, its headers and its signal, each made when it is asked for. */
 import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import { InferenceError } from '../core/errors.ts'
 import type { RequestContext } from '../core/inference.ts'
 
@@ -8,36 +9,24 @@ import type { RequestContext } from '../core/inference.ts'
 const idPrefix = randomBytes(6).toString('hex')
 let idCounter = 0
 
+/** The parts of a fastify request that a context reads. */
+export type ContextRequest = Pick<FastifyRequest, 'id' | 'raw' | 'givenContentType'>
+
 export class HttpContext implements RequestContext {
   readonly requestId: string
   readonly protocol: 'v1' | 'v2'
-  /** As the caller sent it; the answer echoes it. */
-  readonly givenId: string | undefined
-  readonly #headers: IncomingHttpHeaders
-  readonly #contentType: string | undefined
+  readonly #request: ContextRequest
   readonly #response: ServerResponse
   readonly #inFlight: Set<HttpContext>
   #record: Record<string, string> | undefined
   #controller: AbortController | undefined
   #isReleased = false
 
-  /**
-   * @param contentType as the caller sent it; that in `headers` is not looked at
-   * @param inFlight holds this context from the moment that somebody asks for its signal until `release`
-   */
-  constructor(
-    protocol: 'v1' | 'v2',
-    headers: IncomingHttpHeaders,
-    contentType: string | undefined,
-    response: ServerResponse,
-    inFlight: Set<HttpContext>,
-  ) {
-    const given = headers['x-request-id']
-    this.givenId = typeof given === 'string' && given !== '' ? given : undefined
-    this.requestId = this.givenId ?? nextRequestId()
+  /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
+  constructor(protocol: 'v1' | 'v2', request: ContextRequest, response: ServerResponse, inFlight: Set<HttpContext>) {
     this.protocol = protocol
-    this.#headers = headers
-    this.#contentType = contentType
+    this.requestId = request.id
+    this.#request = request
     this.#response = response
     this.#inFlight = inFlight
   }
@@ -54,7 +43,10 @@ export class HttpContext implements RequestContext {
   get headers(): Readonly<Record<string, string>> {
     if (this.#record === undefined) {
       this.#record = {}
-      for (const [name, value] of Object.entries({ ...this.#headers, 'content-type': this.#contentType })) {
+      for (const [name, value] of Object.entries({
+        ...this.#request.raw.headers,
+        'content-type': this.#request.givenContentType,
+      })) {
         if (value !== undefined) this.#record[name] = Array.isArray(value) ? value.join(', ') : value
       }
     }
@@ -89,8 +81,16 @@ export class HttpContext implements RequestContext {
   }
 }
 
-/** An id unique to this process's run: cheap enough for every request. */
-export function nextRequestId(): string {
+/** The id that the caller sent, else one unique to this process's run: cheap enough for every request. */
+export function requestIdOf(headers: IncomingHttpHeaders): string {
+  const given = givenIdOf(headers)
+  if (given !== undefined) return given
   idCounter += 1
   return `${idPrefix}-${idCounter.toString(36)}`
+}
+
+/** The id as the caller sent it; the answer then carries it. */
+export function givenIdOf(headers: IncomingHttpHeaders): string | undefined {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && given !== '' ? given : undefined
 }

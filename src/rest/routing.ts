@@ -31,20 +31,28 @@ export function get<Params>(app: FastifyInstance, path: string, handler: Handler
   refuseOthers(app, path, ['GET', 'HEAD'])
 }
 
-/** `POST` on a path, with a body of any type; `first` may refuse before the body is read. */
-export function post<Params>(
-  app: FastifyInstance,
-  path: string,
-  handler: Handler<Params>,
-  first: (request: FastifyRequest<{ Params: Params }>) => void,
-): void {
+/** What a `POST` route does. */
+export interface Post<Params> {
+  /** Refuses before the body is read, by throwing. */
+  readonly check: (request: FastifyRequest<{ Params: Params }>) => void
+  /** Answers; `request.body` is a Buffer. */
+  readonly answer: Handler<Params>
+  /** Answers what `check` threw, or why the body could not be read. */
+  readonly refuse: (request: FastifyRequest<{ Params: Params }>, reply: FastifyReply, reason: unknown) => void
+}
+
+/** `POST` on a path, with a body of any type. */
+export function post<Params>(app: FastifyInstance, path: string, { check, answer, refuse }: Post<Params>): void {
   app.post<{ Params: Params }>(path, {
     onRequest: (request, _reply, done) => {
-      first(request)
       takeAnyContentType(request)
+      check(request)
       done()
     },
-    handler,
+    handler: answer,
+    errorHandler: (reason, request, reply) => {
+      refuse(request, reply, reason)
+    },
   })
 }
 

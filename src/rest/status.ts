@@ -63,7 +63,7 @@ function refusalOfFramework(reason: unknown): HttpRefusal | undefined {
 }
 
 /** What the HTTP parser refuses before there is a request: its error code, as status and text. */
-export function parserRefusal(code: string | undefined): { readonly status: number; readonly message: string } {
+export function parserRefusal(code = ''): { readonly status: number; readonly message: string } {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return { status: 431, message: 'the request headers are larger than 16 KiB' }

@@ -6,8 +6,9 @@ import type { ModelRef } from '../core/inference.ts'
 import type { Verb } from '../dataplane/dataplane.ts'
 import type { ModelState, ModelStatus } from '../repository/status.ts'
 import { sendError, sendInference, sendJson } from './answer.ts'
-import { contextOf, inServingWords, pathOf, refuse, refuseWhileDraining } from './inference.ts'
+import { inServingWords, pathOf, refuse, refuseWhileDraining } from './inference.ts'
 import type { Door } from './options.ts'
+import { HttpContext } from './request-context.ts'
 import { get, post, refuseOthers } from './routing.ts'
 import { HttpRefusal } from './status.ts'
 import { modelNames } from './v2-routes.ts'
@@ -40,21 +41,20 @@ export function addV1Routes(app: FastifyInstance, door: Door): void {
     app.get<{ Params: TargetParams }>(path, (request, reply) => {
       sendJson(reply, describe(door, statusTarget(door, request)))
     })
-    post<TargetParams>(
-      app,
-      path,
-      (request, reply) => answer(door, request, reply),
-      (request) => {
+    post<TargetParams>(app, path, {
+      check: (request) => {
         callTarget(request)
         refuseWhileDraining(door)
       },
-    )
+      answer: (request, reply) => answer(door, request, reply),
+      refuse: (request, reply, reason) => refuseCall(door, request, reply, reason),
+    })
     refuseOthers(app, path, ['GET', 'HEAD', 'POST'])
   }
 }
 
 async function answer(door: Door, request: AnyRequest, reply: FastifyReply): Promise<void> {
-  const context = contextOf(door, 'v1', request, reply)
+  const context = new HttpContext('v1', request, reply.raw, door.inFlight)
   const { ref, verb } = callTarget(request)
   let decoded: ReturnType<typeof decodeV1Request>
   try {
@@ -69,6 +69,16 @@ async function answer(door: Door, request: AnyRequest, reply: FastifyReply): Pro
     const response = await door.dataPlane[verb](decoded.request, context)
     await sendInference(reply, context, encodeV1Response(response, decoded.format), undefined)
   } catch (reason) {
+    sendError(door, reply, reason, context)
+  }
+}
+
+/** Where the path itself is refused there is no model whose request could be counted. */
+function refuseCall(door: Door, request: AnyRequest, reply: FastifyReply, reason: unknown): void {
+  const context = new HttpContext('v1', request, reply.raw, door.inFlight)
+  try {
+    refuse(door, reply, context, callTarget(request), reason)
+  } catch {
     sendError(door, reply, reason, context)
   }
 }

@@ -7,8 +7,9 @@ import type { Parameters } from '../core/tensor.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
 import { sendError, sendInference, sendJson } from './answer.ts'
 import { headerLengthOf } from './body.ts'
-import { contextOf, refuse, refuseWhileDraining } from './inference.ts'
+import { refuse, refuseWhileDraining } from './inference.ts'
 import type { Door } from './options.ts'
+import { HttpContext } from './request-context.ts'
 import { get, post, refuseOthers } from './routing.ts'
 
 /** Only what works. */
@@ -53,17 +54,19 @@ function addModelRoutes(app: FastifyInstance, door: Door, path: string): void {
     const status = door.dataPlane.status(refOf(params))
     sendJson(reply, describeReadiness(status), status.state === 'ready' ? 200 : 503)
   })
-  const infer = (request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply) => answer(door, request, reply)
-  post(app, `${path}/infer`, infer, () => refuseWhileDraining(door))
+  post<ModelParams>(app, `${path}/infer`, {
+    check: () => refuseWhileDraining(door),
+    answer: (request, reply) => infer(door, request, reply),
+    refuse: (request, reply, reason) => {
+      const call = { ref: refOf(request.params), verb: 'infer' } as const
+      refuse(door, reply, new HttpContext('v2', request, reply.raw, door.inFlight), call, reason)
+    },
+  })
   refuseOthers(app, `${path}/infer`, ['POST'])
 }
 
-async function answer(
-  door: Door,
-  request: FastifyRequest<{ Params: ModelParams }>,
-  reply: FastifyReply,
-): Promise<void> {
-  const context = contextOf(door, 'v2', request, reply)
+async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply): Promise<void> {
+  const context = new HttpContext('v2', request, reply.raw, door.inFlight)
   const ref = refOf(request.params)
   let decoded: ReturnType<typeof decodeV2Request>
   try {
