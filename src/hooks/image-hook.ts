@@ -29,6 +29,7 @@ type Sharp = typeof sharpPackage
 export async function createImageHook(options: ImageOptions, inner: Signature): Promise<Hooks> {
   const target = imageTarget(options, inner.inputs)
   const sharp = await importSharp()
+  checkColour(sharp, options)
   const table = elementTable(target, options)
   const limiter = new Limiter(Math.max(2, availableParallelism()))
 
@@ -83,17 +84,14 @@ interface Decoding {
   readonly label: string
 }
 
-/** One picture as rows of 8-bit pixels. The size in the header is checked before anything is decoded. */
-async function decodeOne(sharp: Sharp, bytes: Uint8Array, { options, target, label }: Decoding) {
+/** One picture as rows of 8-bit pixels. libvips compares the size in the header with the limit before it decodes anything. */
+async function decodeOne(sharp: Sharp, bytes: Uint8Array, decoding: Decoding) {
+  const { options, target, label } = decoding
   const kind = imageKind(bytes)
   if (kind === undefined) throw invalid(`${label} ${notAnImage(bytes)}`)
   const { fit, kernel } = options
-  const background = typeof options.background === 'string' ? options.background : rgb(options.background)
+  const background = colourOf(options)
   try {
-    const { width, height } = await sharp(bytes, { limitInputPixels: false, failOn: 'error' }).metadata()
-    if (width * height > options.max_pixels) {
-      throw invalid(`${label} is ${width} x ${height} pixels; at most ${options.max_pixels} pixels are taken`)
-    }
     const image = sharp(bytes, { limitInputPixels: options.max_pixels, failOn: 'error', sequentialRead: true })
       .autoOrient()
       .resize({ width: target.width, height: target.height, fit, kernel, background })
@@ -101,13 +99,30 @@ async function decodeOne(sharp: Sharp, bytes: Uint8Array, { options, target, lab
     const flat = target.channels === 4 ? image.ensureAlpha() : image.flatten({ background })
     return await flat.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
   } catch (reason) {
-    if (reason instanceof InferenceError) throw reason
-    const [detail] = messageOf(reason).split('\n')
-    throw new InferenceError('invalid_argument', `${label} is no readable ${kind} image: ${detail}`, { cause: reason })
+    const detail = await refusal(sharp, bytes, messageOf(reason), options.max_pixels)
+    const text = detail === undefined ? `is no readable ${kind} image: ${oneLine(messageOf(reason))}` : detail
+    throw new InferenceError('invalid_argument', `${label} ${text}`, { cause: reason })
   }
 }
 
-function rgb([r, g, b]: readonly [number, number, number]) {
+/** What to say of a picture that is too large; undefined where it failed for another reason. */
+async function refusal(sharp: Sharp, bytes: Uint8Array, message: string, most: number): Promise<string | undefined> {
+  if (!message.includes('pixel limit')) return undefined
+  const { width, height } = await sharp(bytes, { limitInputPixels: false }).metadata()
+  return `is ${width} x ${height} pixels; at most ${most} pixels are taken`
+}
+
+/** libvips breaks its messages into lines. */
+function oneLine(message: string): string {
+  return message
+    .replace(/\s+/g, ' ')
+    .replace(/[:\s]+$/, '')
+    .slice(0, 200)
+}
+
+function colourOf({ background }: ImageOptions) {
+  if (typeof background === 'string') return background
+  const [r, g, b] = background
   return { r, g, b }
 }
 
@@ -116,6 +131,15 @@ async function importSharp(): Promise<Sharp> {
     return (await import('sharp')).default
   } catch (cause) {
     const text = `hooks: image needs the package sharp, which could not be loaded; install it: npm install sharp`
+    throw new InferenceError('failed_precondition', text, { cause })
+  }
+}
+
+function checkColour(sharp: Sharp, options: ImageOptions): void {
+  try {
+    sharp({ create: { width: 1, height: 1, channels: 3, background: colourOf(options) } })
+  } catch (cause) {
+    const text = `hooks: image: background: ${JSON.stringify(options.background)} is no colour`
     throw new InferenceError('failed_precondition', text, { cause })
   }
 }

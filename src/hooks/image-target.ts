@@ -24,7 +24,7 @@ export function imageTarget(options: ImageOptions, inputs: readonly TensorMetada
   if (rank4.length !== 4) {
     throw broken(`input '${input.name}' has shape [${input.shape.join(',')}]; pictures need four dimensions`)
   }
-  const layout = options.layout ?? layoutOf(rank4)
+  const layout = options.layout ?? layoutOf(rank4, options.channels)
   if (layout === undefined) throw broken(`input '${input.name}' does not tell where its channels are; say layout: NCHW`)
   const [channelsOf, heightOf, widthOf] =
     layout === 'NCHW' ? [rank4[1], rank4[2], rank4[3]] : [rank4[3], rank4[1], rank4[2]]
@@ -55,14 +55,11 @@ function imageInput({ input }: ImageOptions, inputs: readonly TensorMetadata[]):
   throw broken(`${asked}; the model has ${names === '' ? 'none' : names}`)
 }
 
-/** The side with a number of channels, where only one of the two can be it. */
-function layoutOf(shape: readonly number[]): 'NCHW' | 'NHWC' | undefined {
-  const [isFirst, isLast] = [isChannels(shape[1]), isChannels(shape[3])]
+/** The side with as many channels as are wanted, where only one of the two has. */
+function layoutOf(shape: readonly number[], wanted: number | undefined): 'NCHW' | 'NHWC' | undefined {
+  const counts = wanted === undefined ? [1, 3, 4] : [wanted]
+  const [isFirst, isLast] = [counts.includes(shape[1] ?? 0), counts.includes(shape[3] ?? 0)]
   return isFirst === isLast ? undefined : isFirst ? 'NCHW' : 'NHWC'
-}
-
-function isChannels(dimension: number | undefined): boolean {
-  return dimension === 1 || dimension === 3 || dimension === 4
 }
 
 function agreed(key: string, wanted: number | undefined, given: number | undefined, input: TensorMetadata): number {
