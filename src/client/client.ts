@@ -132,7 +132,7 @@ export class Client {
     const description = entries.every(([, input]) => isComplete(input)) ? undefined : await this.#describe(ref, context)
     return entries.map(([name, input]) => {
       const described = description?.inputs.find((candidate) => candidate.name === name)
-      return inputTensor(name, input, described, this.#transport.plainNumbers)
+      return inputTensor(name, input, described, this.#transport.isUntyped)
     })
   }
 

@@ -30,7 +30,7 @@ export function openRestV2(server: HttpServer, isBinary?: boolean): Transport {
   }
 
   return {
-    plainNumbers: 'FP32',
+    isUntyped: false,
     serverMetadata,
     infer: async (request, context) => {
       const binary = needsBinary(request) || (takesBinary ??= await asked(context))

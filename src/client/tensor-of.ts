@@ -38,18 +38,18 @@ export function tensorOf(name: string, data: InputData, options: TensorOptions =
  * A tensor from an input, completed from what the server says of it. What the input says itself wins; a described shape
  * that does not fit is left to the server to judge, since not all of them mean it (TF Serving, models of any rank).
  *
- * @param numbers datatype of plain numbers where nobody knows it
+ * @param isUntyped where nobody tells the datatype of plain numbers, they become INT64 or FP64 and not FP32
  * @throws InferenceError `invalid_argument`
  */
 export function inputTensor(
   name: string,
   input: Input,
   description: TensorDescription | undefined,
-  numbers: 'FP32' | 'FP64' = 'FP32',
+  isUntyped = false,
 ): Tensor {
   const given = isShaped(input) ? input : { data: input }
   const datatype = given.datatype ?? description?.datatype
-  const options = { ...(datatype === undefined ? {} : { datatype }), numbers }
+  const options = { ...(datatype === undefined ? {} : { datatype }), isUntyped }
   if (given.shape !== undefined) return build(name, given.data, options, given.shape)
   const made = build(name, given.data, options, undefined)
   const isFlat = !Array.isArray(given.data) || made.shape.length <= 1
@@ -65,12 +65,11 @@ export function isComplete(input: Input): boolean {
   return input.datatype !== undefined || (isTypedArray(input.data) && datatypesOf(input.data).length === 1)
 }
 
-function build(
-  name: string,
-  data: InputData,
-  options: TensorOptions & { numbers?: 'FP32' | 'FP64' },
-  wanted: readonly number[] | undefined,
-): Tensor {
+interface BuildOptions extends TensorOptions {
+  readonly isUntyped?: boolean
+}
+
+function build(name: string, data: InputData, options: BuildOptions, wanted: readonly number[] | undefined): Tensor {
   const label = `input '${name}'`
   const { shape, datatype, elements } = isTypedArray(data)
     ? fromArray(data, options.datatype, label)
@@ -97,16 +96,20 @@ function fromArray(data: TypedArray, wanted: DataType | undefined, label: string
   return { shape, datatype, elements: elementsFrom(datatype, values, label) }
 }
 
-function fromValues(data: Nested<Scalar>, options: TensorOptions & { numbers?: 'FP32' | 'FP64' }, label: string) {
+function fromValues(data: Nested<Scalar>, options: BuildOptions, label: string) {
   const { shape, values } = flatten(data, label)
-  const datatype = options.datatype ?? datatypeOfValue(values[0], options.numbers ?? 'FP32')
+  const datatype = options.datatype ?? datatypeOf(values, options.isUntyped === true)
   return { shape, datatype, elements: elementsFrom(datatype, values, label) }
 }
 
-function datatypeOfValue(value: Scalar | undefined, numbers: 'FP32' | 'FP64'): DataType {
-  if (typeof value === 'string' || value instanceof Uint8Array) return 'BYTES'
-  if (typeof value === 'boolean') return 'BOOL'
-  return typeof value === 'bigint' ? 'INT64' : numbers
+function datatypeOf(values: readonly Scalar[], isUntyped: boolean): DataType {
+  const [first] = values
+  if (typeof first === 'string' || first instanceof Uint8Array) return 'BYTES'
+  if (typeof first === 'boolean') return 'BOOL'
+  if (typeof first === 'bigint') return 'INT64'
+  if (!isUntyped) return 'FP32'
+  // TF Serving takes 1 for a float, and 1.0 for no integer.
+  return values.every((value) => typeof value === 'bigint' || Number.isSafeInteger(value)) ? 'INT64' : 'FP64'
 }
 
 function isShaped(input: Input): input is ShapedInput {

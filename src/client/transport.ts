@@ -48,8 +48,8 @@ export interface ListedModel {
  * later (the client then tries again), else the code that the server's status stands for.
  */
 export interface Transport {
-  /** Datatype of plain numbers where neither caller nor server names one. */
-  readonly plainNumbers: 'FP32' | 'FP64'
+  /** The wire carries no datatypes: numbers whose datatype nobody tells must look there as the caller wrote them. */
+  readonly isUntyped: boolean
   infer(request: InferenceRequest, context: CallContext): Promise<InferenceResponse>
   /** False where the server answers no, or `unavailable` where nobody answers. */
   isLive(context: CallContext): Promise<boolean>
