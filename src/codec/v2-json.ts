@@ -159,7 +159,7 @@ export function decodeV2Response(body: Uint8Array, headerLength?: number): Infer
         version = readText(reader, 'model_version')
         break
       case 'parameters':
-        parameters = readParameters(reader)
+        parameters = readParameters(reader, true)
         break
       case 'outputs':
         entries = readEntries(reader, 'output')

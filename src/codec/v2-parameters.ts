@@ -11,16 +11,18 @@ export type ParameterMap = Map<string, string | number | boolean>
 /**
  * Reads `parameters`.
  *
+ * @param isAnswer values of other types are left out: MLServer answers with objects among them
  * @returns undefined for `null` and for an empty object
  * @throws InferenceError `invalid_argument` for values of other types, and for integers that a double cannot hold
  */
-export function readParameters(reader: JsonReader): ParameterMap | undefined {
+export function readParameters(reader: JsonReader, isAnswer = false): ParameterMap | undefined {
   if (reader.isNull()) return undefined
   if (reader.peek() !== ascii.openBrace) throw invalid(`'parameters' must be an object`)
   const parameters: ParameterMap = new Map()
   for (let open = reader.openObject(); open; open = reader.nextMember()) {
     const key = reader.key()
-    parameters.set(key, readParameter(reader, key))
+    if (isAnswer && !isScalar(reader.peek())) reader.skipValue()
+    else parameters.set(key, readParameter(reader, key))
   }
   return parameters.size === 0 ? undefined : parameters
 }
@@ -29,7 +31,7 @@ function readParameter(reader: JsonReader, key: string): string | number | boole
   const byte = reader.peek()
   if (byte === ascii.quote) return reader.string()
   if (byte === ascii.lowerT || byte === ascii.lowerF) return reader.boolean()
-  if (byte !== ascii.minus && !(byte >= ascii.zero && byte <= ascii.nine)) {
+  if (!isScalar(byte)) {
     reader.skipValue() // its syntax comes first
     throw invalid(`parameter '${key}' has invalid type. It should be either 'int', 'bool', or 'string'.`)
   }
@@ -39,6 +41,12 @@ function readParameter(reader: JsonReader, key: string): string | number | boole
     throw invalid(`parameter '${key}' is ${text.slice(0, 40)}: integers beyond 2^53 must be sent as strings`)
   }
   return value
+}
+
+/** True for the first byte of a string, a boolean or a number. */
+function isScalar(byte: number): boolean {
+  if (byte === ascii.quote || byte === ascii.lowerT || byte === ascii.lowerF || byte === ascii.minus) return true
+  return byte >= ascii.zero && byte <= ascii.nine
 }
 
 /** The parameters as a model sees them; undefined where none are left. */

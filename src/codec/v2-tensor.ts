@@ -49,7 +49,7 @@ export function readTensorEntry(reader: JsonReader, role: Role, index: number): 
         data = undefined
         break
       case 'parameters':
-        parameters = readParameters(reader)
+        parameters = readParameters(reader, role === 'output')
         break
       case 'data':
         data = undefined
