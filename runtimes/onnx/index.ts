@@ -1,35 +1,36 @@
 /** The ONNX runtime, over onnxruntime-node. */
-import type { Log, Model, ModelSpec, Runtime } from '../../src/runtime/index.ts'
-import { InferenceError, place } from '../../src/runtime/index.ts'
-import type { OnnxInfo, OnnxSessionOptions } from './session.ts'
+import { readdir, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { describeSystem } from '../../src/runtime/index.ts'
+import type { ModelSpec, Runtime, SystemDescription } from '../../src/runtime/index.ts'
+import { loadOnnx } from './load.ts'
 
-const sessionModule = new URL('./session.js', import.meta.url)
+export { inspectOnnx } from './inspect.ts'
+export type { OnnxInspection } from './inspect.ts'
+export type { OnnxOptions } from './options.ts'
 
-async function load(spec: ModelSpec, log: Log, signal: AbortSignal): Promise<Model> {
-  if (spec.file === undefined) throw new InferenceError('failed_precondition', `model '${spec.ref.name}' has no file`)
-  if (signal.aborted) throw InferenceError.from(signal.reason)
-  const options: OnnxSessionOptions = {
-    file: spec.file,
-    native: { executionProviders: ['cpu'], intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 },
-  }
-  const placement = spec.placement === 'auto' ? 'pool' : spec.placement
-  const session = await place(sessionModule, options, placement, { instances: spec.instances ?? 1 })
-  const info = session.info as OnnxInfo
-  log.debug({ model: spec.ref.name }, 'loaded')
+/** @param describe the machine, asked once, when the first model wants a GPU */
+export function createOnnxRuntime(describe: () => Promise<SystemDescription> = describeSystem): Runtime {
+  let system: Promise<SystemDescription> | undefined
   return {
-    metadata: {
-      platform: 'onnxruntime_onnx',
-      inputs: info.signature.inputs,
-      outputs: info.signature.outputs,
-      parameters: { device: 'cpu', placement },
-    },
-    memoryBytes: info.file.fileBytes,
-    maxBatchSize: spec.maxBatchSize ?? 0,
-    concurrency: session.instances,
-    predict: (batch, signal) => session.run(batch, signal),
-    close: () => session.close(),
+    api: 1,
+    name: 'onnx',
+    formats: ['onnx'],
+    estimateBytes,
+    load: (spec, log, signal) => loadOnnx(spec, () => (system ??= describe()), log, signal),
   }
 }
 
-const runtime: Runtime = { api: 1, name: 'onnx', formats: ['onnx'], load }
+/** Copies that onnxruntime makes of weights while it optimises the graph. */
+const growth = 1.25
+
+/** The model file and, by the naming of exporters (`model.onnx.data`, `model.onnx_data`), its weights beside it. */
+async function estimateBytes(spec: ModelSpec): Promise<number> {
+  const file = spec.file ?? join(spec.directory, 'model.onnx')
+  const names = (await readdir(dirname(file)).catch(() => [])).filter((name) => name.startsWith(basename(file)))
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(dirname(file), name))).size))
+  return sizes.reduce((sum, size) => sum + size, 0) * growth
+}
+
+const runtime = createOnnxRuntime()
 export default runtime

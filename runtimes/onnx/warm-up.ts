@@ -1,40 +1,51 @@
 /** First runs with made-up inputs: they allocate what later runs reuse, and tell what a run costs. */
-import { messageOf } from '../../src/runtime/index.ts'
+import { messageOf, totalBytes } from '../../src/runtime/index.ts'
 import type { Tensor, TensorMetadata } from '../../src/runtime/index.ts'
 import { sampleInputs } from './sample-inputs.ts'
+import type { Sample } from './sample-inputs.ts'
 import type { Run } from './session.ts'
 
 /** Microseconds of a run inside its thread. Absent where no made-up input was accepted. */
 export interface Timings {
   /** Median with one row. */
   readonly runUs?: number
-  /** Best of a few with {@link manyRows} rows, where the first dimension is free and the model cheap. */
+  /** Median with {@link manyRows} rows, where the first dimension is free and the model cheap. */
   readonly manyRowsUs?: number
   /** Bytes of the one-row inputs. */
   readonly rowBytes?: number
+  /** What {@link sampleInputs} was given. */
+  readonly sample?: Sample
   /** Why there are none. */
   readonly failure?: string
 }
 
 export const manyRows = 32
-/** Milliseconds for all runs of one row: a slow model is not run again and again. */
-const budgetMs = 30
-const mostRuns = 9
+/** Milliseconds for all runs of one size: a slow model is not run again and again. */
+const budgetMs = 10
+/** Enough for the compiler to settle in a new thread. */
+const mostRuns = 100
 /** Above this no run is cheap enough to be inline, and nobody asks what a row costs. */
 const cheapUs = 1000
+
+/** Sizes of free dimensions besides the first, by preference: what models of that rank usually see, else the least. */
+const attempts = [
+  { integer: 1, isTypical: true },
+  { integer: 0, isTypical: true },
+  { integer: 1, isTypical: false },
+  { integer: 0, isTypical: false },
+] as const
 
 /** Never throws: a model that refuses made-up inputs is as good as any. */
 export async function warmUp(run: Run, inputs: readonly TensorMetadata[]): Promise<Timings> {
   let failure = 'it takes no made-up input'
-  for (const value of [1, 0] as const) {
-    const one = sampleInputs(inputs, 1, value)
+  for (const sample of attempts) {
+    const one = sampleInputs(inputs, 1, sample)
     if (one === undefined) continue
     try {
-      const runUs = await measure(run, one, mostRuns)
-      const rowBytes = one.reduce((sum, input) => sum + (input.datatype === 'BYTES' ? 8 : input.data.byteLength), 0)
-      const many = runUs < cheapUs ? sampleInputs(inputs, manyRows, value) : undefined
+      const runUs = await measure(run, one)
+      const many = runUs < cheapUs ? sampleInputs(inputs, manyRows, sample) : undefined
       const manyRowsUs = many === undefined ? undefined : await measureMany(run, many)
-      return { runUs, rowBytes, ...(manyRowsUs === undefined ? {} : { manyRowsUs }) }
+      return { runUs, rowBytes: totalBytes(one), sample, ...(manyRowsUs === undefined ? {} : { manyRowsUs }) }
     } catch (reason) {
       failure = messageOf(reason)
     }
@@ -45,23 +56,22 @@ export async function warmUp(run: Run, inputs: readonly TensorMetadata[]): Promi
 /** A model may take one row and refuse many. */
 async function measureMany(run: Run, inputs: readonly Tensor[]): Promise<number | undefined> {
   try {
-    return await measure(run, inputs, 3)
+    return await measure(run, inputs)
   } catch {
     return undefined
   }
 }
 
-/** The median in microseconds; the first run, which allocates, counts only where it is the only one. */
-async function measure(run: Run, inputs: readonly Tensor[], most: number): Promise<number> {
+/** The median of the later half, in microseconds: earlier runs allocate, and run uncompiled. */
+async function measure(run: Run, inputs: readonly Tensor[]): Promise<number> {
   const times: number[] = []
   const begun = performance.now()
-  for (let count = 0; count < most && (count < 2 || performance.now() - begun < budgetMs); count += 1) {
+  while (times.length < mostRuns && (times.length < 2 || performance.now() - begun < budgetMs)) {
     const started = performance.now()
     await run({ inputs })
     times.push((performance.now() - started) * 1000)
-    if (performance.now() - begun > budgetMs * 10) break
+    if (performance.now() - begun > budgetMs * 20) break
   }
-  const counted = times.length > 1 ? times.slice(1) : times
-  counted.sort((a, b) => a - b)
+  const counted = times.slice(Math.floor(times.length / 2)).sort((a, b) => a - b)
   return counted[Math.floor(counted.length / 2)] ?? 0
 }

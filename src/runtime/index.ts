@@ -35,3 +35,14 @@ export { RuntimeRegistry, lazyRuntime } from './registry.ts'
 export type { LazyRuntime } from './registry.ts'
 export type { Session, SessionModule } from './session.ts'
 export { totalBytes } from './transfer.ts'
+export { chooseDevice } from './device.ts'
+export type {
+  DeviceChoice,
+  DeviceOptions,
+  Gpu,
+  MigInstance,
+  Provider,
+  ProviderPackage,
+  SystemDescription,
+} from './device.ts'
+export { describeSystem } from './system.ts'

@@ -105,8 +105,8 @@ function leastBusy(seats: readonly Seat[]): Seat {
   return best
 }
 
-/** Deaths of its thread in a row, without a run that succeeded, after which a session is given up. */
-const mostDeaths = 3
+/** New threads in a row, without a run that succeeded in one, after which a session is given up. */
+const mostReopenings = 3
 
 /** One session in some thread; opened again in a new thread where its thread died. */
 class Seat {
@@ -115,7 +115,7 @@ class Seat {
   readonly #source: ThreadSource
   #place: { readonly thread: WorkerThread; readonly session: number } | undefined
   #opening: Promise<unknown> | undefined
-  #deaths = 0
+  #reopenings = 0
   #isClosed = false
   inFlight = 0
 
@@ -145,7 +145,7 @@ class Seat {
       const place = this.#place
       if (place === undefined) throw new InferenceError('internal', 'the session is closed')
       const outputs = await place.thread.run(place.session, batch, packing)
-      this.#deaths = 0
+      this.#reopenings = 0
       return outputs
     } finally {
       this.inFlight -= 1
@@ -164,12 +164,12 @@ class Seat {
   /** Callers that meet a dead thread together open one session together. */
   async #reopen(): Promise<void> {
     if (this.#isClosed) throw new InferenceError('internal', 'the session is closed')
-    if (this.#deaths >= mostDeaths) {
-      const text = `the thread of this model died ${mostDeaths} times in a row: load the model again`
+    if (this.#reopenings >= mostReopenings) {
+      const text = `the thread of this model died, and ${mostReopenings} new ones after it: load the model again`
       throw new InferenceError('internal', text)
     }
     if (this.#opening === undefined) {
-      this.#deaths += 1
+      this.#reopenings += 1
       this.#opening = this.open().finally(() => (this.#opening = undefined))
     }
     await this.#opening

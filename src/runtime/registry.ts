@@ -1,6 +1,7 @@
 /** Which runtime serves which model format. */
+import { stat } from 'node:fs/promises'
 import { InferenceError, messageOf } from '../core/errors.ts'
-import type { Runtime } from '../core/model.ts'
+import type { ModelSpec, Runtime } from '../core/model.ts'
 
 export class RuntimeRegistry {
   readonly #byName = new Map<string, Runtime>()
@@ -76,10 +77,15 @@ export function lazyRuntime(lazy: LazyRuntime): Runtime {
     formats,
     estimateBytes: async (spec) => {
       const real = await runtime()
-      return real.estimateBytes === undefined ? 0 : real.estimateBytes(spec)
+      return real.estimateBytes === undefined ? fileBytes(spec) : real.estimateBytes(spec)
     },
     load: async (spec, log, signal) => (await runtime()).load(spec, log, signal),
   }
+}
+
+/** What the contract says of a runtime without an estimate of its own: the file × 1.25. */
+async function fileBytes(spec: ModelSpec): Promise<number> {
+  return spec.file === undefined ? 0 : (await stat(spec.file)).size * 1.25
 }
 
 /**

@@ -1,0 +1,2 @@
+/** A module that is no session. */
+export const open = 1
