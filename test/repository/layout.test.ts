@@ -119,7 +119,7 @@ describe('a repository', () => {
     const log = { ...silentLog, warn: (fields: LogFields, message: string) => warnings.push([message, fields]) }
     const directory = await directoryWith({ 'a/notes.txt': '', 'b/1/': '', 'c/model.onnx': '' })
     expect(summary(await discover(directory, { ...options, log }), directory)).toEqual(['c/1: c/model.onnx'])
-    expect(warnings).toEqual([
+    expect(warnings.toSorted()).toEqual([
       ['directory holds no model', { path: join(directory, 'a') }],
       ['version directory holds no model', { path: join(directory, 'b/1') }],
     ])
