@@ -24,11 +24,6 @@ export class LeasedModel {
     return this.#handle
   }
 
-  /** Calls that hold it now. */
-  get leases(): number {
-    return this.#leases
-  }
-
   /** Tells the metadata which versions of the model are ready. */
   announce(versions: readonly string[]): void {
     this.#handle = { ...this.#handle, served: servedMetadata(this.#ref, this.#loaded, versions) }
