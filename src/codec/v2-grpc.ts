@@ -1,6 +1,6 @@
 /** The gRPC V2 wire: ModelInferRequest and ModelInferResponse, both ways, without a protobuf library. */
 import { InferenceError } from '../core/errors.ts'
-import type { InferenceRequest, InferenceResponse } from '../core/inference.ts'
+import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
 import type { Parameters, Tensor } from '../core/tensor.ts'
 import { ProtoReader, ProtoWriter, wire } from './protobuf.ts'
 import { hasContents } from './v2-grpc-contents.ts'
@@ -59,6 +59,24 @@ export function decodeGrpcInferRequest(bytes: Uint8Array): GrpcCall {
   }
   if (message.modelName === '') throw invalid('model_name is empty: it must name a model')
   return callOf(message, [...outputs], outputParameters)
+}
+
+/** What can be known of a request, even one that cannot be decoded: for the error that answers it. Never throws. */
+export function peekGrpcInferRequest(bytes: Uint8Array): { readonly id: string; readonly model: Required<ModelRef> } {
+  const reader = new ProtoReader(bytes, 'ModelInferRequest')
+  let [name, version, id] = ['', '', '']
+  try {
+    while (reader.next()) {
+      if (reader.wireType !== wire.bytes) reader.skip()
+      else if (reader.field === 1) name = reader.string()
+      else if (reader.field === 2) version = reader.string()
+      else if (reader.field === 3) id = reader.string()
+      else reader.skip()
+    }
+  } catch {
+    // What was read before the message went wrong is all that there is to know.
+  }
+  return { id, model: { name, version } }
 }
 
 function callOf(
@@ -125,18 +143,18 @@ export function encodeGrpcInferResponse(response: InferenceResponse, options: En
 }
 
 /**
- * Encodes a ModelStreamInferResponse: a response, an error, or an error with the id of the request that it answers.
+ * Encodes a ModelStreamInferResponse.
+ *
+ * @param errorMessage '' where the request worked, else `response` holds its id and no outputs
  */
 export function encodeGrpcStreamResponse(
-  errorMessage: string,
-  response: InferenceResponse | undefined,
+  response: InferenceResponse,
+  errorMessage = '',
   options: EncodeOptions = {},
 ): Uint8Array {
-  const writer = new ProtoWriter(roughSize(response?.outputs ?? []) + errorMessage.length)
-  if (response !== undefined) {
-    writeResponse(writer, response, options)
-    writer.embed(2, 0)
-  }
+  const writer = new ProtoWriter(roughSize(response.outputs) + errorMessage.length)
+  writeResponse(writer, response, options)
+  writer.embed(2, 0)
   writer.optionalString(1, errorMessage)
   return writer.finish()
 }

@@ -1,10 +1,10 @@
 /** `inference.GRPCInferenceService`: the V2 protocol in the union of its dialects. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import { decodeGrpcInferRequest, encodeGrpcInferResponse, type GrpcCall } from '../codec/v2-grpc.ts'
+import { encodeGrpcInferResponse } from '../codec/v2-grpc.ts'
 import { InferenceError } from '../core/errors.ts'
-import type { InferenceRequest } from '../core/inference.ts'
 import type { GrpcContext } from './context.ts'
 import type { Door, GrpcOptions } from './door.ts'
+import { decodeCall, withId } from './infer-call.ts'
 import { inferStream } from './infer-stream.ts'
 import { decodeModelRef, encodeFlag, encodeModelMetadata, encodeServerMetadata } from './messages.ts'
 import { defineService, unary, type UnaryHandler } from './service.ts'
@@ -68,26 +68,6 @@ async function infer(door: Door, bytes: Buffer, context: GrpcContext): Promise<U
   const { request, wantsTyped } = decodeCall(door, bytes)
   const response = await door.dataPlane.infer(withId(request, context.requestId), context)
   return encodeGrpcInferResponse(response, { isTyped: wantsTyped })
-}
-
-/**
- * Decodes a request that may run now.
- *
- * @throws InferenceError `invalid_argument`, or `unavailable` while draining
- */
-export function decodeCall(door: Door, bytes: Uint8Array): GrpcCall {
-  try {
-    door.refuseWhileDraining()
-    return decodeGrpcInferRequest(bytes)
-  } catch (reason) {
-    door.metrics?.countRefusal({ name: '' }, 'grpc-v2', 'infer', InferenceError.from(reason).code)
-    throw reason
-  }
-}
-
-/** A request without an id gets one: callers match answers by it, and logs name it. */
-export function withId(request: InferenceRequest, id: string): InferenceRequest {
-  return request.id === undefined ? { ...request, id } : request
 }
 
 function refuseSharedMemory(): never {

@@ -1,8 +1,11 @@
 /** The gRPC door: one server, its services, and its end. */
-import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js'
-import { InferenceError } from '../core/errors.ts'
+import { Server, type ServerOptions } from '@grpc/grpc-js'
 import { Door, type GrpcOptions } from './door.ts'
-import { implementInference, inferenceService } from './inference-service.ts'
+import { healthService, healthServiceName, implementHealth } from './health.ts'
+import { implementInference, inferenceService, inferenceServiceName } from './inference-service.ts'
+import { Listener } from './listener.ts'
+import { messageLimit } from './message-limit.ts'
+import { implementReflection, reflectionServiceNames, reflectionServices } from './reflection.ts'
 
 export interface GrpcServer {
   /**
@@ -21,42 +24,28 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   const door = new Door(options)
   const server = new Server(serverOptions(options.limits?.maxMessageBytes ?? defaultMaxMessageBytes))
   server.addService(inferenceService, implementInference(door, options))
+  server.addService(healthService, implementHealth(door, [inferenceServiceName]))
+  const reflection = implementReflection(
+    door,
+    [inferenceServiceName, healthServiceName, ...reflectionServiceNames],
+    ['inference.proto', 'health.proto', 'reflection.proto', 'reflection_v1alpha.proto'],
+  )
+  for (const service of reflectionServices) server.addService(service, reflection)
+  const listener = new Listener(server)
+  let drained: Promise<void> | undefined
   return {
-    listen: (host, port) => bind(server, host, port),
-    drain: async (deadlineMs) => {
+    listen: (host, port) => listener.listen(host, port),
+    drain: (deadlineMs) => {
       door.drain()
-      await shutDown(server, deadlineMs)
+      return (drained ??= listener.close(deadlineMs))
     },
   }
 }
 
 function serverOptions(maxMessageBytes: number): ServerOptions {
   return {
-    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_receive_message_length': messageLimit(maxMessageBytes),
     'grpc.max_send_message_length': -1, // a model's answer is as large as it is
     'grpc.enable_channelz': 0, // a diagnosis service that counts every call and that nobody can reach
   }
-}
-
-function bind(server: Server, host: string, port: number): Promise<number> {
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound)
-      else {
-        const message = `gRPC cannot listen on ${address}: ${error.message}`
-        reject(new InferenceError('failed_precondition', message, { cause: error }))
-      }
-    })
-  })
-}
-
-function shutDown(server: Server, deadlineMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => server.forceShutdown(), deadlineMs)
-    server.tryShutdown(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

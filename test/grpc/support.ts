@@ -14,63 +14,122 @@ import type { DefinedModel } from '../../src/runtime/define-model.ts'
 import { schedule } from '../../src/scheduling/scheduler.ts'
 import { root } from '../paths.ts'
 
-const definitions = grpc.loadPackageDefinition(
-  loadSync(['inference.proto', 'health.proto'], {
-    includeDirs: [join(root, 'proto')],
-    keepCase: true,
-    longs: String,
-    enums: String,
-    defaults: true,
-    oneofs: true,
-  }),
-)
+const definitions = loadSync(['inference.proto', 'health.proto', 'reflection.proto', 'reflection_v1alpha.proto'], {
+  includeDirs: [join(root, 'proto')],
+  keepCase: true,
+  longs: String,
+  enums: String,
+  defaults: true,
+  oneofs: true,
+})
 
-/** Messages as proto-loader makes them. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type Message = any
+/** A request as proto-loader takes it. */
+export type Message = Readonly<Record<string, unknown>>
 
-type Reply = (error: grpc.ServiceError | null, response: Message) => void
-type Unary = (
-  request: Message,
-  metadata: grpc.Metadata,
-  options: grpc.CallOptions,
-  reply: Reply,
-) => grpc.ClientUnaryCall
+/** An answer as proto-loader makes it: the fields of every message that the tests look at. */
+export interface Answer {
+  readonly live: boolean
+  readonly ready: boolean
+  readonly name: string
+  readonly version: string
+  readonly extensions: readonly string[]
+  readonly status: string
+  readonly model_name: string
+  readonly model_version: string
+  readonly id: string
+  readonly parameters: Readonly<Record<string, Message>>
+  readonly outputs: readonly Output[]
+  readonly raw_output_contents: readonly Buffer[]
+  readonly error_message: string
+  readonly infer_response: Answer
+}
+
+export interface Output {
+  readonly name: string
+  readonly datatype: string
+  readonly shape: readonly string[]
+  readonly contents: Message | null
+}
+
+export interface CallOptions extends grpc.CallOptions {
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+type Methods = grpc.ServiceDefinition<Record<string, grpc.MethodDefinition<Message, Answer>>>
 
 export class TestClient {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly stub: any
+  readonly #service: Methods
+  readonly #client: grpc.Client
 
   constructor(service: string, port: number, options: grpc.ClientOptions = {}) {
-    // eslint-disable-next-line @typescript-eslint/no-explicit-any
-    let found: any = definitions
-    for (const part of service.split('.')) found = found[part]
-    this.stub = new found(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
+    this.#service = definitions[service] as Methods // the tests name services, not messages
+    this.#client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
       'grpc.use_local_subchannel_pool': 1,
       ...options,
     })
   }
 
-  call(method: string, request: Message, options: grpc.CallOptions & { headers?: Record<string, string> } = {}) {
+  call(method: string, request: Message, options: CallOptions = {}): Promise<Answer> {
     return this.start(method, request, options).answer
   }
 
-  /** A call that can be cancelled; its trailers are known after the answer. */
-  start(method: string, request: Message, options: grpc.CallOptions & { headers?: Record<string, string> } = {}) {
-    const metadata = new grpc.Metadata()
-    for (const [name, value] of Object.entries(options.headers ?? {})) metadata.set(name, value)
-    let call: grpc.ClientUnaryCall | undefined
-    const answer = new Promise<Message>((resolve, reject) => {
-      const unary = (this.stub[method] as Unary).bind(this.stub)
-      call = unary(request, metadata, options, (error, response) => (error ? reject(error) : resolve(response)))
+  /** A call that can be cancelled. */
+  start(method: string, request: Message, options: CallOptions = {}) {
+    const { path, requestSerialize, responseDeserialize } = this.#method(method)
+    let cancel = (): void => undefined
+    const answer = new Promise<Answer>((resolve, reject) => {
+      const call = this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadataOf(options),
+        options,
+        (error, response) => {
+          if (response === undefined) reject(error ?? new Error('neither error nor response'))
+          else resolve(response)
+        },
+      )
+      cancel = () => call.cancel()
     })
-    return { answer, cancel: () => call?.cancel() }
+    return { answer, cancel }
+  }
+
+  /** A call with many requests and responses. */
+  duplex(method: string, options: CallOptions = {}): grpc.ClientDuplexStream<Message, Answer> {
+    const { path, requestSerialize, responseDeserialize } = this.#method(method)
+    return this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadataOf(options), options)
+  }
+
+  /** A call with one request and many responses. */
+  watch(method: string, request: Message): grpc.ClientReadableStream<Answer> {
+    const { path, requestSerialize, responseDeserialize } = this.#method(method)
+    return this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request)
   }
 
   close(): void {
-    this.stub.close()
+    this.#client.close()
   }
+
+  #method(name: string): grpc.MethodDefinition<Message, Answer> {
+    const method: unknown = this.#service[name]
+    if (method === undefined) throw new Error(`no method ${name} in proto/`)
+    return method as grpc.MethodDefinition<Message, Answer> // proto-loader's codecs take and make plain objects
+  }
+}
+
+function metadataOf({ headers = {} }: CallOptions): grpc.Metadata {
+  const metadata = new grpc.Metadata()
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
+  return metadata
+}
+
+/** The error of a call that must fail. */
+export async function failure(answer: Promise<unknown>): Promise<grpc.ServiceError> {
+  const [result] = await Promise.allSettled([answer])
+  if (result.status === 'fulfilled') throw new Error(`expected an error, got ${JSON.stringify(result.value)}`)
+  return result.reason as grpc.ServiceError // what grpc-js rejects with
 }
 
 export interface LogLine {

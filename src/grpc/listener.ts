@@ -1,0 +1,54 @@
+/** The socket that a gRPC server listens on: ours, so that a drain can end every connection and errors keep their cause. */
+import { ServerCredentials, type ConnectionInjector, type Server } from '@grpc/grpc-js'
+import { createServer, type Server as SocketServer, type Socket } from 'node:net'
+import { InferenceError, messageOf } from '../core/errors.ts'
+
+export class Listener {
+  readonly #server: Server
+  readonly #connections: ConnectionInjector
+  readonly #listeners: SocketServer[] = []
+  readonly #sockets = new Set<Socket>()
+
+  constructor(server: Server) {
+    this.#server = server
+    this.#connections = server.createConnectionInjector(ServerCredentials.createInsecure())
+  }
+
+  /**
+   * @param port 0: any free one
+   * @returns the port
+   * @throws InferenceError `failed_precondition` where the address cannot be had
+   */
+  async listen(host: string, port: number): Promise<number> {
+    const listener = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+    try {
+      await new Promise<void>((resolve, reject) => {
+        listener.once('error', reject)
+        listener.listen(port, host, resolve)
+      })
+    } catch (reason) {
+      const message = `gRPC cannot listen on ${host}, port ${port}: ${messageOf(reason)}`
+      throw new InferenceError('failed_precondition', message, { cause: reason })
+    }
+    this.#listeners.push(listener)
+    const address = listener.address()
+    return typeof address === 'object' && address !== null ? address.port : port
+  }
+
+  /** Takes no connection from here on, lets running calls finish, and cuts off what still runs after `deadlineMs`. */
+  async close(deadlineMs: number): Promise<void> {
+    const closed = this.#listeners.map((listener) => new Promise((resolve) => listener.close(resolve)))
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy()
+    }, deadlineMs)
+    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
+    clearTimeout(timer)
+    await Promise.all(closed)
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    this.#connections.injectConnection(socket)
+  }
+}
