@@ -106,7 +106,6 @@ function refuseUnparsed(error: Error & { code?: string }, socket: Socket): void 
 
 function abortOn(signal: AbortSignal | undefined, door: Door): void {
   signal?.addEventListener('abort', () => {
-    const reason = new InferenceError('unavailable', 'the server is shutting down')
-    for (const context of door.inFlight) context.abort(reason)
+    door.inFlight.abortAll(new InferenceError('unavailable', 'the server is shutting down'))
   })
 }

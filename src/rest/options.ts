@@ -3,7 +3,7 @@ import type { ErrorCode } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { DataPlane, Verb } from '../dataplane/dataplane.ts'
-import type { HttpContext } from './request-context.ts'
+import { InFlight } from './in-flight.ts'
 
 /** The metrics as this door sees them. */
 export interface RestMetrics {
@@ -43,8 +43,7 @@ export interface Door {
   readonly maxRequestBytes: number
   readonly isLive: () => boolean
   readonly isDraining: () => boolean
-  /** Contexts whose signal somebody holds. */
-  readonly inFlight: Set<HttpContext>
+  readonly inFlight: InFlight
 }
 
 const defaultMaxRequestBytes = 64 * 1024 * 1024
@@ -60,6 +59,6 @@ export function openDoor(options: RestOptions): Door {
     maxRequestBytes: options.limits?.maxRequestBytes ?? defaultMaxRequestBytes,
     isLive: options.isLive ?? (() => true),
     isDraining: options.isDraining ?? (() => false),
-    inFlight: new Set(),
+    inFlight: new InFlight(),
   }
 }

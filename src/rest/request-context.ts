@@ -1,9 +1,13 @@
 /** What travels beside one HTTP request: its id, its headers and its signal, each made when it is asked for. */
 import { randomBytes } from 'node:crypto'
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import { InferenceError } from '../core/errors.ts'
+import type { InferenceError } from '../core/errors.ts'
 import type { RequestContext } from '../core/inference.ts'
+import type { InFlight } from './in-flight.ts'
+import { giveBackController, takeController } from './spare-controllers.ts'
+import type { SpareController } from './spare-controllers.ts'
 
 /** Unique among servers, so that ids stay apart where logs are gathered. */
 const idPrefix = randomBytes(6).toString('hex')
@@ -16,28 +20,30 @@ export class HttpContext implements RequestContext {
   readonly requestId: string
   readonly protocol: 'v1' | 'v2'
   readonly #request: ContextRequest
-  readonly #response: ServerResponse
-  readonly #inFlight: Set<HttpContext>
+  readonly #inFlight: InFlight
   #record: Record<string, string> | undefined
-  #controller: AbortController | undefined
+  #spare: SpareController | undefined
   #isReleased = false
 
   /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
-  constructor(protocol: 'v1' | 'v2', request: ContextRequest, response: ServerResponse, inFlight: Set<HttpContext>) {
+  constructor(protocol: 'v1' | 'v2', request: ContextRequest, inFlight: InFlight) {
     this.protocol = protocol
     this.requestId = request.id
     this.#request = request
-    this.#response = response
     this.#inFlight = inFlight
+  }
+
+  get socket(): Socket {
+    return this.#request.raw.socket
   }
 
   /** Fires when the caller is gone before the answer, or the deadline of a drain has passed. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (!this.#isReleased) this.#watch()
+    if (this.#spare === undefined) {
+      this.#spare = takeController()
+      if (!this.#isReleased) this.#inFlight.add(this)
     }
-    return this.#controller.signal
+    return this.#spare.controller.signal
   }
 
   get headers(): Readonly<Record<string, string>> {
@@ -55,29 +61,16 @@ export class HttpContext implements RequestContext {
 
   /** Fires the signal, where somebody holds it. */
   abort(reason: InferenceError): void {
-    this.#controller?.abort(reason)
+    this.#spare?.controller.abort(reason)
   }
 
   /** The answer is written, or there is none to write: nothing fires from here on. */
   release(): void {
     this.#isReleased = true
-    if (this.#controller === undefined) return
+    if (this.#spare === undefined) return
     this.#inFlight.delete(this)
-    this.#response.removeListener('close', this.#onClose)
-  }
-
-  #watch(): void {
-    if (this.#response.destroyed) {
-      this.#onClose()
-      return
-    }
-    this.#inFlight.add(this)
-    this.#response.on('close', this.#onClose)
-  }
-
-  readonly #onClose = (): void => {
-    this.abort(new InferenceError('cancelled', 'the caller closed the connection'))
-    this.release()
+    giveBackController(this.#spare)
+    this.#spare = undefined
   }
 }
 

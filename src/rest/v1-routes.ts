@@ -54,7 +54,7 @@ export function addV1Routes(app: FastifyInstance, door: Door): void {
 }
 
 async function answer(door: Door, request: AnyRequest, reply: FastifyReply): Promise<void> {
-  const context = new HttpContext('v1', request, reply.raw, door.inFlight)
+  const context = new HttpContext('v1', request, door.inFlight)
   const { ref, verb } = callTarget(request)
   let decoded: ReturnType<typeof decodeV1Request>
   try {
@@ -75,7 +75,7 @@ async function answer(door: Door, request: AnyRequest, reply: FastifyReply): Pro
 
 /** Where the path itself is refused there is no model whose request could be counted. */
 function refuseCall(door: Door, request: AnyRequest, reply: FastifyReply, reason: unknown): void {
-  const context = new HttpContext('v1', request, reply.raw, door.inFlight)
+  const context = new HttpContext('v1', request, door.inFlight)
   try {
     refuse(door, reply, context, callTarget(request), reason)
   } catch {

@@ -59,14 +59,14 @@ function addModelRoutes(app: FastifyInstance, door: Door, path: string): void {
     answer: (request, reply) => infer(door, request, reply),
     refuse: (request, reply, reason) => {
       const call = { ref: refOf(request.params), verb: 'infer' } as const
-      refuse(door, reply, new HttpContext('v2', request, reply.raw, door.inFlight), call, reason)
+      refuse(door, reply, new HttpContext('v2', request, door.inFlight), call, reason)
     },
   })
   refuseOthers(app, `${path}/infer`, ['POST'])
 }
 
 async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply): Promise<void> {
-  const context = new HttpContext('v2', request, reply.raw, door.inFlight)
+  const context = new HttpContext('v2', request, door.inFlight)
   const ref = refOf(request.params)
   let decoded: ReturnType<typeof decodeV2Request>
   try {

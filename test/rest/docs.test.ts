@@ -1,4 +1,5 @@
 /** The description of the API and its page. */
+import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, describe, expect, it } from 'vitest'
 import { describeApi } from '../../src/rest/openapi.ts'
 import { createTestApp } from './models.ts'
@@ -21,6 +22,14 @@ describe('/openapi.json', () => {
   it('is what the app serves', async () => {
     const answer = await app.inject('/openapi.json')
     expect(answer.json()).toEqual(JSON.parse(JSON.stringify(document)))
+  })
+
+  it('is valid OpenAPI 3.1', async () => {
+    const validator = new Validator()
+    const { valid, errors } = await validator.validate(JSON.stringify(document))
+    expect(errors ?? []).toEqual([])
+    expect(valid).toBe(true)
+    expect(validator.version).toBe('3.1')
   })
 
   it('names only schemas that it has, and has none that nothing names', () => {

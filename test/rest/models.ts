@@ -93,7 +93,7 @@ export function testModels(onSlow: (waiting: Waiting) => void = () => undefined)
   const slow: Predict = (batch, signal) =>
     new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(InferenceError.from(signal.reason)))
-      onSlow({ signal, finish: () => resolve(halfPlusTwo(batch, signal) as readonly Tensor[]) })
+      onSlow({ signal, finish: () => resolve(halfPlusTwo(batch, signal)) })
     })
   const full: Predict = () => {
     throw new InferenceError('resource_exhausted', 'Exceeds maximum queue size', { retryAfterMs: 2500 })

@@ -1,0 +1,36 @@
+/** The requests whose signal somebody holds: fires them when their caller leaves or the server stops waiting. */
+import type { Socket } from 'node:net'
+import { InferenceError } from '../core/errors.ts'
+import type { HttpContext } from './request-context.ts'
+
+export class InFlight {
+  readonly #contexts = new Set<HttpContext>()
+  /** Each listens once, however many requests it brings. */
+  readonly #watched = new WeakSet<Socket>()
+
+  add(context: HttpContext): void {
+    const { socket } = context
+    if (socket.destroyed) {
+      context.abort(callerLeft())
+      return
+    }
+    this.#contexts.add(context)
+    if (this.#watched.has(socket)) return
+    this.#watched.add(socket)
+    socket.once('close', () => {
+      for (const open of this.#contexts) if (open.socket === socket) open.abort(callerLeft())
+    })
+  }
+
+  delete(context: HttpContext): void {
+    this.#contexts.delete(context)
+  }
+
+  abortAll(reason: InferenceError): void {
+    for (const context of this.#contexts) context.abort(reason)
+  }
+}
+
+function callerLeft(): InferenceError {
+  return new InferenceError('cancelled', 'the caller closed the connection')
+}
