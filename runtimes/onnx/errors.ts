@@ -45,5 +45,9 @@ function explain(message: string, description: OnnxFile): string | undefined {
   if (message.includes('Protobuf parsing failed')) {
     return `is damaged (${description.fileBytes} bytes): onnxruntime cannot parse it. Copy or download it again`
   }
+  const [, provider] = /AppendExecutionProvider_(\w+): /.exec(message) ?? []
+  if (provider !== undefined) {
+    return `onnxruntime cannot start its ${provider} provider (${shorten(message)}): ldd libonnxruntime_providers_${provider.toLowerCase()}.so shows which library is missing`
+  }
   return undefined
 }

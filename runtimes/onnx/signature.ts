@@ -31,10 +31,14 @@ export function readSignature(
     inputs: session.inputs.map((input) => metadataOf(file, 'input', input, description.inputs)),
     outputs: tensors.map((output) => metadataOf(file, 'output', output, description.outputs)),
     hiddenOutputs,
-    constantInputs: description.inputs
-      .filter((input) => !session.inputs.some(({ name }) => name === input.name))
-      .map((input) => input.name),
+    constantInputs: constantInputs(session.inputs, description),
   }
+}
+
+/** Before IR version 4 every weight was listed as an input: none of them is one that somebody meant to give. */
+function constantInputs(given: readonly NativeValue[], { irVersion, inputs }: OnnxFile): readonly string[] {
+  if (irVersion < 4) return []
+  return inputs.filter((input) => !given.some(({ name }) => name === input.name)).map((input) => input.name)
 }
 
 function metadataOf(

@@ -1,6 +1,6 @@
 /** Every ONNX model with goldens, in every placement. */
 import { existsSync, readdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { basename, dirname, join, relative, sep } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import onnx from '../../runtimes/onnx/index.ts'
 import type { Batch, Model, PlacementRequest } from '../../src/runtime/index.ts'
@@ -10,11 +10,16 @@ import type { GoldenCase } from './golden.ts'
 import { expectClose, readGolden } from './golden.ts'
 import { never, specOf } from './model-spec.ts'
 
-const placements: readonly PlacementRequest[] = ['pool', 'inline', 'thread', 'auto']
 /** Refused at load, tested by name elsewhere. */
 const notLoadable = ['identity-bf16']
-/** Slow on purpose: one placement is enough. */
+/** Slow on purpose. */
 const slow = ['slow-100ms', 'slow-20ms', 'det']
+
+/** All of them but for the many small graphs, which differ in datatypes and operators only, and the slow ones. */
+function placementsOf(folder: string): readonly PlacementRequest[] {
+  if (slow.some((name) => folder.endsWith(name))) return ['auto']
+  return folder.includes(`${sep}synthetic${sep}`) ? ['pool', 'inline'] : ['pool', 'inline', 'thread', 'auto']
+}
 
 /** Held for the whole run: a pool thread ends with its last session, and starting one takes longer than most cases. */
 const held: Model[] = []
@@ -29,9 +34,10 @@ afterAll(async () => {
 })
 
 function goldenFolders(root: string): string[] {
-  return readdirSync(root, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name === 'golden.json')
-    .map((entry) => entry.path)
+  return readdirSync(root, { recursive: true })
+    .map((name) => join(root, String(name)))
+    .filter((path) => basename(path) === 'golden.json')
+    .map((path) => dirname(path))
     .filter((folder) => !notLoadable.some((name) => folder.endsWith(name)))
 }
 
@@ -65,8 +71,7 @@ function describeModels(root: string): void {
       .map(String)
       .filter((name) => name.endsWith('.onnx'))
     for (const file of files) {
-      const isSlow = slow.some((name) => folder.endsWith(name))
-      for (const placement of isSlow ? placements.slice(2) : placements) {
+      for (const placement of placementsOf(folder)) {
         const title = `computes the goldens of ${join(relative(root, folder), file)} (${placement})`
         it(title, () => checkModel(folder, file, placement))
       }

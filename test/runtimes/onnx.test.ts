@@ -155,7 +155,10 @@ describe('devices', () => {
     const loading = runtime.load(specOf(fileOf('add-sub'), { device: 'auto' }), silentLog, never)
     const model = await loading
     onTestFinished(() => model.close())
-    expect(['cpu', 'cuda:0']).toContain(model.metadata.parameters?.['device'])
+    const reason = String(model.metadata.parameters?.['device_reason'])
+    expect(reason).toMatch(
+      model.metadata.parameters?.['device'] === 'cpu' ? /cuda:0 failed: .*Cuda provider/ : /found A/,
+    )
   })
 })
 
@@ -247,6 +250,14 @@ describe.skipIf(shared === undefined)(`shared models (${withoutShared})`, () => 
     const model = await load(join(own, 'optional-input', 'model.onnx'))
     expect(model.metadata.inputs.map(({ name }) => name)).toEqual(['INPUT0'])
     expect(model.metadata.parameters).toMatchObject({ constant_inputs: 'BIAS' })
+  })
+
+  it("writes onnxruntime's warnings to the log at debug", async () => {
+    const lines: unknown[] = []
+    const log: Log = { ...silentLog, isDebugEnabled: true, debug: (fields) => lines.push(fields) }
+    await load(join(own, 'optional-input', 'model.onnx'), { placement: 'pool' }, log)
+    const warning: unknown = expect.stringMatching(/^Initializer BIAS appears in graph inputs/)
+    expect(lines).toContainEqual({ model: 'optional-input', onnxruntime: warning })
   })
 
   it('tells a scalar from an unknown rank', async () => {
