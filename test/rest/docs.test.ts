@@ -26,7 +26,7 @@ describe('/openapi.json', () => {
 
   it('is valid OpenAPI 3.1', async () => {
     const validator = new Validator()
-    const { valid, errors } = await validator.validate(JSON.stringify(document))
+    const { valid, errors } = await validator.validate(JSON.parse(JSON.stringify(document)) as Record<string, unknown>)
     expect(errors ?? []).toEqual([])
     expect(valid).toBe(true)
     expect(validator.version).toBe('3.1')
