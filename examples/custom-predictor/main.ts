@@ -44,7 +44,9 @@ export const flowers = defineModel({
   explain: (request) => {
     const row = request.inputs[0]?.data
     if (!(row instanceof Float32Array)) throw new InferenceError('invalid_argument', "input 'measurements' is missing")
-    const shares = species.flatMap((name) => (centroids.get(name) ?? []).map((mean, axis) => ((row[axis] ?? 0) - mean) ** 2))
+    const shares = species.flatMap((name) =>
+      (centroids.get(name) ?? []).map((mean, axis) => ((row[axis] ?? 0) - mean) ** 2),
+    )
     return {
       model: { name: request.model.name, version: '1' },
       outputs: [tensor('squared_distance', 'FP32', [1, species.length, 4], Float32Array.from(shares))],
@@ -62,7 +64,7 @@ function nearestTo(row: Float32Array): { name: string; distance: number } {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const server = await createServer({ models: { flowers } })
+  const server = await createServer({ models: { flowers }, httpPort: Number(process.env['PORT'] ?? 8080) })
   const { http } = await server.start()
   console.log(`serving flowers at ${http}`)
   process.once('SIGINT', () => void server.close())

@@ -19,7 +19,7 @@ export interface Ended {
 export interface CliOptions {
   readonly cwd?: string
   readonly environment?: Readonly<Record<string, string>>
-  /** Another program than `node dist/src/cli/main.js`. */
+  /** Another program than `node dist/src/cli/main.js`. It gets a group of its own, so that signals reach its children. */
   readonly command?: readonly string[]
 }
 
@@ -31,14 +31,17 @@ export class Cli {
   readonly ended: Promise<Ended>
   #hasEnded = false
   readonly #listeners = new Set<() => void>()
+  readonly #isGroup: boolean
 
   constructor(args: readonly string[], { cwd = root, environment = {}, command }: CliOptions = {}) {
     const [program = process.execPath, ...first] = command ?? [process.execPath, main]
+    this.#isGroup = command !== undefined
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SERVABLE_'))
     this.child = spawn(program, [...first, ...args], {
       cwd,
       env: { ...Object.fromEntries(inherited), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: command !== undefined,
     })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#grow(() => (this.stdout += text)))
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#grow(() => (this.stderr += text)))
@@ -92,8 +95,12 @@ export class Cli {
     return this.url()
   }
 
+  /** To the whole group where there is one, as a terminal does at Ctrl-C. Nothing happens once the command has ended. */
   kill(signal: NodeJS.Signals): void {
-    this.child.kill(signal)
+    const { pid } = this.child
+    if (this.#hasEnded || pid === undefined) return
+    if (this.#isGroup) process.kill(-pid, signal)
+    else this.child.kill(signal)
   }
 
   #grow(change: () => void): void {
@@ -136,8 +143,7 @@ export class Bench {
   }
 
   async close(): Promise<void> {
-    for (const { child } of this.#started)
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    for (const cli of this.#started) cli.kill('SIGKILL')
     await Promise.all(this.#started.map(({ ended }) => ended))
     for (const path of this.#directories) await rm(path, { recursive: true, force: true })
     this.#started.length = 0
