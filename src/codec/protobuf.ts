@@ -172,7 +172,7 @@ export class ProtoReader {
         this.#offset += 8
         return
       case wire.bytes:
-        this.#offset += this.length()
+        this.bytes()
         return
       case wire.fixed32:
         this.#need(4)
