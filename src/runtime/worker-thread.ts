@@ -29,6 +29,10 @@ export class WorkerThread {
     this.#worker = new Worker(new URL('./thread.js', import.meta.url), { execArgv, name: 'servable' })
     this.#worker.on('message', (reply: Reply) => this.#settle(reply))
     this.#worker.on('error', (reason) => (this.#fault = `: ${messageOf(reason)}`))
+    this.#worker.on('messageerror', (reason) => {
+      this.#fault = `: a reply could not be read (${messageOf(reason)})` // its call would wait for ever
+      void this.end()
+    })
     this.#worker.on('exit', (code) => this.#end(code))
     this.#worker.unref()
   }
