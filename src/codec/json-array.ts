@@ -14,6 +14,8 @@ export interface ArrayComplaints {
   size(expected: number, got: number): InferenceError
   /** Elements are nested differently. */
   shape(expected: readonly number[], got: readonly number[]): InferenceError
+  /** More levels of nesting than `deepest`. */
+  tooDeep(deepest: number): InferenceError
   /** More elements than the capacity. */
   tooMany(): InferenceError
 }
@@ -58,7 +60,7 @@ export class ArrayReader {
       return
     }
     if (axis === this.#rank) throw this.#complaints.shape([], [-1])
-    if (axis >= deepestData) throw reader.error(`Data is nested more than ${deepestData} levels deep.`)
+    if (axis >= deepestData) throw this.#complaints.tooDeep(deepestData)
     if (axis === this.shape.length) this.shape.push(-1)
     const count = this.#readArray(axis)
     const expected = this.shape[axis] ?? -1

@@ -63,10 +63,11 @@ export function readColumns(reader: JsonReader, side: Side, expected: readonly T
     }
     return [readOne(reader, side, only)]
   }
+  const byName = new Map(metadata.map((one) => [one.name, one]))
   const tensors = new Map<string, Tensor>()
   for (let open = reader.openObject(); open; open = reader.nextMember()) {
     const name = reader.key()
-    tensors.set(name, readOne(reader, side, find(metadata, name, side)))
+    tensors.set(name, readOne(reader, side, byName.get(name) ?? unexpected(name, side, metadata)))
   }
   for (const { name, isOptional } of metadata) {
     if (isOptional !== true && !tensors.has(name)) {
@@ -84,6 +85,7 @@ interface Column {
 }
 
 function readNamedRows(reader: JsonReader, side: Side, metadata: readonly TensorMetadata[]): Tensor[] {
+  const byName = new Map(metadata.map((one) => [one.name, one]))
   const columns = new Map<string, Column>()
   let rows = 0
   for (let open = reader.openArray(); open; open = reader.nextElement()) {
@@ -94,12 +96,7 @@ function readNamedRows(reader: JsonReader, side: Side, metadata: readonly Tensor
       const name = reader.key()
       let column = columns.get(name)
       if (column === undefined) {
-        column = {
-          metadata: find(metadata, name, side),
-          array: startArray(reader, find(metadata, name, side), side),
-          rows: 0,
-        }
-        column.array.shape.push(0)
+        column = startColumn(reader, byName.get(name) ?? unexpected(name, side, metadata), side)
         columns.set(name, column)
       }
       if (column.rows > rows) throw invalid(`${side.rows}[${rows}] names '${name}' twice`)
@@ -118,6 +115,12 @@ function readNamedRows(reader: JsonReader, side: Side, metadata: readonly Tensor
     array.shape[0] = rows
     return finish(metadata, array)
   })
+}
+
+function startColumn(reader: JsonReader, metadata: TensorMetadata, side: Side): Column {
+  const array = startArray(reader, metadata, side)
+  array.shape.push(0) // the rows, counted by the caller
+  return { metadata, array, rows: 0 }
 }
 
 function readOne(reader: JsonReader, side: Side, metadata: TensorMetadata): Tensor {
@@ -156,10 +159,8 @@ function onlyOne(metadata: readonly TensorMetadata[]): TensorMetadata | undefine
   return required.length === 1 ? required[0] : metadata.length === 1 ? metadata[0] : undefined
 }
 
-function find(metadata: readonly TensorMetadata[], name: string, side: Side): TensorMetadata {
-  const found = metadata.find((candidate) => candidate.name === name)
-  if (found === undefined) throw invalid(`unexpected inference ${side.role} '${name}'. Expected ${namesOf(metadata)}.`)
-  return found
+function unexpected(name: string, side: Side, metadata: readonly TensorMetadata[]): never {
+  throw invalid(`unexpected inference ${side.role} '${name}'. Expected ${namesOf(metadata)}.`)
 }
 
 function namesOf(metadata: readonly TensorMetadata[]): string {
@@ -211,6 +212,10 @@ class DataComplaints implements ArrayComplaints {
 
   shape(expected: readonly number[], got: readonly number[]): InferenceError {
     return invalid(`Expecting shape ${shapeText(expected)} but got ${shapeText(got)} for ${this.#where()}`)
+  }
+
+  tooDeep(deepest: number): InferenceError {
+    return invalid(`data is nested more than ${deepest} levels deep: ${this.#where()}`)
   }
 
   tooMany(): InferenceError {

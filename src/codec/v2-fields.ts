@@ -151,6 +151,10 @@ class DataComplaints implements ArrayComplaints {
       : this.tooMany()
   }
 
+  tooDeep(deepest: number): InferenceError {
+    return invalid(`data is nested more than ${deepest} levels deep: ${this.#where()}`)
+  }
+
   tooMany(): InferenceError {
     return invalid(`Unable to parse 'data': Shape does not match true shape of 'data' field: ${this.#where()}`)
   }
