@@ -28,11 +28,24 @@ export type ReadRequest = Pick<InferenceRequest, 'inputs' | 'outputs' | 'paramet
  * @param description of the model, with empty lists where the server tells nothing
  * @throws InferenceError `invalid_argument` that names the option and says what would be right
  */
-export async function readInputs(given: InputArguments, description: ModelDescription): Promise<ReadRequest> {
+export async function readInputs(
+  given: InputArguments,
+  description: ModelDescription,
+  protocol: 'v1' | 'v2',
+): Promise<ReadRequest> {
   const described = withOverrides(given, description.inputs)
+  if (given.inputs.length === 0 && described.size > 0) {
+    const taken = [...described.values()].map(
+      ({ name, datatype, shape }) => `${name} ${datatype ?? ''}[${shape?.join(',') ?? ''}]`,
+    )
+    throw invalid(`--input is missing: model '${description.name}' takes ${taken.join(', ')}`)
+  }
   const inputs: Tensor[] = []
   for (const text of given.inputs) {
-    const { name, value } = splitName(text, described, description.name)
+    const split = splitName(text, described, description.name)
+    const { value } = split
+    // V1 sends a single input without its name.
+    const name = split.name ?? (protocol === 'v1' && described.size === 0 ? 'input-0' : undefined)
     const request =
       value.startsWith('@') && extname(value) === '.json' ? await wholeRequest(value, description) : undefined
     if (request !== undefined) return request

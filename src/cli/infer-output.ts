@@ -37,5 +37,6 @@ function valuesText(output: Tensor): string {
 function valueText(value: number | bigint | boolean | string): string {
   if (typeof value === 'string') return truncate(printable(value), maxTextWidth)
   if (typeof value !== 'number' || Number.isInteger(value)) return String(value)
-  return String(Number(value.toPrecision(6)))
+  const rounded = Number(value.toPrecision(6))
+  return Math.abs(rounded) < 1e-4 ? rounded.toExponential() : String(rounded)
 }

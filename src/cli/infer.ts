@@ -1,12 +1,11 @@
 /** `servable infer`: asks a model of a running server and prints the answer. */
 import type { Client } from '../client/client.ts'
-import { createClient } from '../client/index.ts'
-import type { ModelDescription } from '../client/transport.ts'
+import { createClient, type ModelDescription } from '../client/index.ts'
 import { encodeV2Response } from '../codec/index.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { InferenceResponse } from '../core/inference.ts'
-import { nearest } from '../core/nearest.ts'
 import { choice, flag, helpOf, listSetting, parseSettings, setting, string, type ValuesOf } from '../server/settings.ts'
+import { describeModel } from './describe-model.ts'
 import { readInputs, type ReadRequest } from './infer-input.ts'
 import { renderResponse } from './infer-output.ts'
 
@@ -91,12 +90,14 @@ export async function runInfer(args: readonly string[], io: Io): Promise<number>
   }
   const { url, model, values } = question
   try {
-    const description = await describe(client, question)
+    const described = await describeModel(client, { url, name: model, version: values.version })
+    const description = described ?? (await describeByV2(question))
     let request: ReadRequest
     try {
       request = await readInputs(
         { inputs: values.input, shapes: values.shape, datatypes: values.datatype },
         { ...description, name: model },
+        values.protocol,
       )
     } catch (reason) {
       return complain(reason, 2)
@@ -157,31 +158,19 @@ function connect({ url, values }: Question): Client {
   })
 }
 
-/** @throws InferenceError `not_found` that lists the models there are, where the server lists them and this is none */
-async function describe(client: Client, { url, model, values }: Question): Promise<ModelDescription> {
-  const { version } = values
+/** A V1 server may tell nothing of a model where it speaks V2, too. */
+async function describeByV2(question: Question): Promise<ModelDescription> {
+  const { model, values } = question
   const unknown = { name: model, versions: [], platform: '', inputs: [], outputs: [], parameters: {} }
+  if (values.protocol === 'v2') return unknown
+  const client = connect({ ...question, values: { ...values, protocol: 'v2' } })
   try {
-    return await client.modelMetadata(model, version)
-  } catch (reason) {
-    const { code } = InferenceError.from(reason)
-    // Triton answers 400 for a model that it does not have; V1 servers may have no metadata at all.
-    if (code !== 'not_found' && code !== 'invalid_argument' && code !== 'unimplemented') throw reason
-    const names = await client.models().then(
-      (models) => [...new Set(models.map(({ name }) => name))],
-      () => undefined,
-    )
-    if (names === undefined || (names.includes(model) && version === undefined)) return unknown
-    if (names.includes(model)) throw reason
-    throw unknownModel(model, names, url)
+    return await client.modelMetadata(model, values.version)
+  } catch {
+    return unknown // then the values speak for themselves
+  } finally {
+    client.close()
   }
-}
-
-function unknownModel(model: string, names: readonly string[], url: string): InferenceError {
-  const near = nearest(model, names)
-  const meant = near === undefined ? '.' : `, did you mean '${near}'?`
-  const served = names.length === 0 ? 'none' : names.join(', ')
-  return new InferenceError('not_found', `${url} serves no model '${model}'${meant} Served: ${served}`)
 }
 
 function print(response: InferenceResponse, tookMs: number, isJson: boolean, io: Io): void {

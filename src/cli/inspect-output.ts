@@ -21,7 +21,7 @@ export function renderInspection(inspection: Inspection, versions: readonly stri
   if (format !== undefined) facts.push(['format', `${format}, served by runtime ${runtime ?? ''}`])
   if (hooks.length > 0) facts.push(['hooks', hooks.join(', ')])
   if (onnx !== undefined) facts.push(...onnxFacts(onnx))
-  if (loaded !== undefined) facts.push(...loadedFacts(loaded))
+  if (loaded !== undefined) facts.push(...loadedFacts(loaded, onnx !== undefined))
   if (reason !== undefined) facts.push(['cannot be served', reason])
   const labelWidth = Math.max(...facts.map(([label]) => label.length))
   const lines = facts.map(([label, value]) => `  ${label.padEnd(labelWidth)}  ${printable(value)}`)
@@ -48,13 +48,14 @@ function onnxFacts(onnx: OnnxFacts): [string, string][] {
 }
 
 /** What loading chose. A parameter with a reason beside it (`device`, `device_reason`) makes one line. */
-function loadedFacts(loaded: LoadedFacts): [string, string][] {
+function loadedFacts(loaded: LoadedFacts, isFileKnown: boolean): [string, string][] {
   const { parameters, memoryBytes, concurrency, maxBatchSize, loadMs, platform } = loaded
   const facts: [string, string][] = [['platform', platform]]
   for (const [name, value] of Object.entries(parameters)) {
-    if (name === 'opset' || name.endsWith('_reason')) continue
+    if (name.endsWith('_reason') || (isFileKnown && (name === 'opset' || name === 'producer'))) continue
     const reason = parameters[`${name}_reason`]
-    facts.push([name.replaceAll('_', ' '), `${value}${reason === undefined || reason === '' ? '' : `: ${reason}`}`])
+    const [label, text] = withUnit(name, value)
+    facts.push([label, `${text}${reason === undefined || reason === '' ? '' : `: ${reason}`}`])
   }
   const rows = maxBatchSize > 0 ? `, at most ${maxBatchSize} rows each` : ''
   facts.push(
@@ -63,6 +64,17 @@ function loadedFacts(loaded: LoadedFacts): [string, string][] {
     ['loaded in', `${Math.round(loadMs)} ms`],
   )
   return facts
+}
+
+/** `run_us`, 11 → `run`, `11 µs` */
+function withUnit(name: string, value: string | number | boolean): [string, string] {
+  const units: Readonly<Record<string, string>> = { us: 'µs', ms: 'ms', ns: 'ns', s: 's' }
+  const [, stem = name, suffix = ''] = /^(.+)_([a-z]+)$/.exec(name) ?? []
+  const unit = units[suffix]
+  if (typeof value === 'number' && suffix === 'bytes') return [stem.replaceAll('_', ' '), bytesText(value)]
+  return unit === undefined
+    ? [name.replaceAll('_', ' '), String(value)]
+    : [stem.replaceAll('_', ' '), `${value} ${unit}`]
 }
 
 interface Signature {

@@ -16,8 +16,8 @@ export interface LoadedFacts {
   /** As callers see it, outside the hooks. */
   readonly inputs: readonly TensorMetadata[]
   readonly outputs: readonly TensorMetadata[]
-  /** As the file has it, where hooks change what callers see. */
-  readonly inner?: { readonly inputs: readonly TensorMetadata[]; readonly outputs: readonly TensorMetadata[] }
+  /** What the model has inside its hooks, on each side that they change. */
+  readonly inner: { readonly inputs: readonly TensorMetadata[]; readonly outputs: readonly TensorMetadata[] }
   readonly parameters: Parameters
   readonly memoryBytes: number
   /** Runs that may be under way at once. */
@@ -88,7 +88,7 @@ async function load(entry: ReturnType<typeof entryFor>, signal: AbortSignal): Pr
   return {
     platform,
     ...outer,
-    ...(outer.inputs === inputs && outer.outputs === outputs ? {} : { inner: { inputs, outputs } }),
+    inner: { inputs: outer.inputs === inputs ? [] : inputs, outputs: outer.outputs === outputs ? [] : outputs },
     parameters,
     memoryBytes: model.memoryBytes,
     concurrency: model.concurrency,

@@ -1,5 +1,5 @@
 /** One HTTP exchange over kept-alive connections, and the one table from HTTP statuses back to error codes. */
-import { Agent, request as requestHttp, type IncomingHttpHeaders } from 'node:http'
+import { Agent, request as requestHttp, type ClientRequest, type IncomingHttpHeaders } from 'node:http'
 import { Agent as TlsAgent, request as requestHttps } from 'node:https'
 import { InferenceError, messageOf, type ErrorCode } from '../core/errors.ts'
 import type { CallContext } from './transport.ts'
@@ -50,49 +50,77 @@ export function openHttp(url: string): HttpServer {
   const isTls = url.startsWith('https:')
   const agent = isTls ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true })
   const request = isTls ? requestHttps : requestHttp
-  const exchange = (call: HttpCall, context: CallContext, isSecond = false): Promise<HttpReply> =>
-    new Promise((resolve, reject) => {
-      const target = `${url}${call.path}`
-      const length = (call.body ?? []).reduce((sum, part) => sum + part.byteLength, 0)
-      const outgoing = request(target, {
-        method: call.method,
-        agent,
-        headers: {
-          accept: 'application/json',
-          ...context.headers,
-          ...call.headers,
-          ...(call.method === 'POST' ? { 'content-length': String(length) } : {}),
-        },
-      })
-      const abort = () => {
-        reject(InferenceError.from(context.signal.reason))
-        outgoing.destroy()
-      }
-      const settle = () => context.signal.removeEventListener('abort', abort)
-      const fail = (reason: Error) => {
+  const attempt = async (call: HttpCall, context: CallContext): Promise<Omit<HttpReply, 'label'> | undefined> => {
+    const { method, path, body = [] } = call
+    const length = body.reduce((sum, part) => sum + part.byteLength, 0)
+    const own = method === 'POST' ? { 'content-length': String(length) } : {}
+    const headers = { ...context.headers, ...call.headers, ...own }
+    return answerTo(
+      startRequest(() => request(`${url}${path}`, { method, agent, headers })),
+      body,
+      context.signal,
+      url,
+    )
+  }
+  return {
+    url,
+    close: () => agent.destroy(),
+    exchange: async (call, context) => {
+      const reply = (await attempt(call, context)) ?? (await attempt(call, context))
+      if (reply === undefined) throw unreachable(url, new Error('the server closes every connection'))
+      return { ...reply, label: `${call.method} ${url}${call.path}` }
+    },
+  }
+}
+
+/** @throws InferenceError `invalid_argument` for headers that HTTP cannot carry */
+function startRequest(start: () => ClientRequest): ClientRequest {
+  try {
+    return start()
+  } catch (reason) {
+    throw new InferenceError('invalid_argument', messageOf(reason), { cause: reason })
+  }
+}
+
+/**
+ * Writes the body and awaits the whole answer.
+ *
+ * @returns undefined where the server closed a kept connection at the very moment it was used: it has not seen the call
+ */
+function answerTo(
+  outgoing: ClientRequest,
+  body: readonly Uint8Array[],
+  signal: AbortSignal,
+  url: string,
+): Promise<Omit<HttpReply, 'label'> | undefined> {
+  return new Promise((resolve, reject) => {
+    let isAnswered = false
+    const abort = () => {
+      reject(InferenceError.from(signal.reason))
+      outgoing.destroy()
+    }
+    const settle = () => signal.removeEventListener('abort', abort)
+    const fail = (reason: Error) => {
+      settle()
+      if (outgoing.reusedSocket && !isAnswered && codeOf(reason) === 'ECONNRESET') resolve(undefined)
+      else reject(unreachable(url, reason))
+    }
+    outgoing.on('error', fail)
+    outgoing.once('response', (reply) => {
+      isAnswered = true
+      const chunks: Buffer[] = []
+      reply.on('data', (chunk: Buffer) => chunks.push(chunk))
+      reply.once('error', fail)
+      reply.once('end', () => {
         settle()
-        // The server closed a kept connection at the very moment we used it: it has not seen the call.
-        const isStale = outgoing.reusedSocket && !isSecond && !context.signal.aborted && codeOf(reason) === 'ECONNRESET'
-        if (isStale) resolve(exchange(call, context, true))
-        else reject(unreachable(url, reason))
-      }
-      outgoing.once('error', fail)
-      outgoing.once('response', (reply) => {
-        const chunks: Buffer[] = []
-        reply.on('data', (chunk: Buffer) => chunks.push(chunk))
-        reply.once('error', fail)
-        reply.once('end', () => {
-          settle()
-          const label = `${call.method} ${target}`
-          resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: Buffer.concat(chunks), label })
-        })
+        resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: Buffer.concat(chunks) })
       })
-      if (context.signal.aborted) return abort()
-      context.signal.addEventListener('abort', abort, { once: true })
-      for (const part of call.body ?? []) outgoing.write(part)
-      outgoing.end()
     })
-  return { url, exchange: (call, context) => exchange(call, context), close: () => agent.destroy() }
+    if (signal.aborted) return abort()
+    signal.addEventListener('abort', abort, { once: true })
+    for (const part of body) outgoing.write(part)
+    outgoing.end()
+  })
 }
 
 function codeOf(reason: Error): string | undefined {

@@ -190,6 +190,22 @@ describe('--input', () => {
     expect(sent).toBeUndefined()
   })
 
+  it('tells what the model takes where nothing is given', async () => {
+    const { status, err } = await infer(modelOf('FP32', [-1, 2]), 'm')
+    expect(err).toBe("servable infer: --input is missing: model 'm' takes x FP32[-1,2]\n")
+    expect(status).toBe(2)
+  })
+
+  it('needs no name over V1, and takes the metadata of V2 where there is one', async () => {
+    const nothing = ({ path }: Call): Reaction =>
+      path.endsWith(':predict') ? { body: { predictions: [1] } } : { status: 404, body: {} }
+    expect((await infer(nothing, 'm', '--protocol', 'v1', '--input', '[[1,2]]')).sent).toEqual({ instances: [[1, 2]] })
+    await server?.close()
+    const both = (call: Call): Reaction =>
+      call.path.startsWith('/v1') ? nothing(call) : modelOf('FP32', [-1, 2])(call)
+    expect((await infer(both, 'm', '--protocol', 'v1', '--input', '1,2')).sent).toEqual({ instances: [[1, 2]] })
+  })
+
   it('asks which input is meant where there are several', async () => {
     const two = (call: Call): Reaction =>
       call.path === '/v2/models/m'
@@ -205,6 +221,44 @@ describe('--input', () => {
     const { err, status } = await infer(two, 'm', '--input', '1')
     expect(err).toContain("say which input it is: --input 'a=…' --input 'b=…'")
     expect(status).toBe(2)
+  })
+})
+
+describe('the table of an answer', () => {
+  it('shows rows, and the start of what is long', async () => {
+    const data = Array.from({ length: 40 }, (_, index) => (index === 0 ? 0.00001234567 : index / 3))
+    const big = { name: 'big', datatype: 'FP32', shape: [20, 2], data }
+    const texts = { name: 'texts', datatype: 'BYTES', shape: [2], data: ['\u001b[31m', 'ä'] }
+    const none = { name: 'none', datatype: 'INT64', shape: [0, 4], data: [] }
+    const { out } = await infer(
+      (call) =>
+        call.path.endsWith('/infer')
+          ? { body: { model_name: 'm', model_version: null, outputs: [big, texts, none] } }
+          : modelOf('FP32', [-1])(call),
+      'm',
+      '--input',
+      '1',
+    )
+    expect(`\n${withoutTime(out)}`).toBe(`
+┌────────┬──────────┬────────┬─────────────────────┐
+│ output │ datatype │ shape  │ values              │
+├────────┼──────────┼────────┼─────────────────────┤
+│ big    │ FP32     │ [20,2] │ 1.23457e-5 0.333333 │
+│        │          │        │ 0.666667 1          │
+│        │          │        │ 1.33333 1.66667     │
+│        │          │        │ 2 2.33333           │
+│        │          │        │ 2.66667 3           │
+│        │          │        │ 3.33333 3.66667     │
+│        │          │        │ 4 4.33333           │
+│        │          │        │ 4.66667 5           │
+│        │          │        │ 5.33333 5.66667     │
+│        │          │        │ 6 6.33333           │
+│        │          │        │ … 10 more rows      │
+│ texts  │ BYTES    │ [2]    │ \\u001b[31m ä        │
+│ none   │ INT64    │ [0,4]  │ (no elements)       │
+└────────┴──────────┴────────┴─────────────────────┘
+m answered in N ms
+`)
   })
 })
 

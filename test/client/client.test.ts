@@ -229,6 +229,11 @@ describe('errors', () => {
     expect(server.calls.map(({ path }) => path)).toEqual(['/v2/models/iris'])
   })
 
+  it('refuses headers that HTTP cannot carry', async () => {
+    const { client } = await connected(irisServer)
+    await expect(client.isLive({ headers: { 'x-a': 'b\nc' } })).rejects.toMatchObject({ code: 'invalid_argument' })
+  })
+
   it('refuses an address that is none', () => {
     expect(() => createClient('ftp://host')).toThrow("'ftp://host' is no address of a server")
     expect(() => createClient('')).toThrow('expected host:port')
@@ -282,6 +287,25 @@ describe('retries', () => {
     expect(clock.waits).toEqual([100, 200, 400])
     expect(await client.isLive()).toBe(false)
     expect(clock.waits.length).toBe(3)
+  })
+
+  it('are not needed where a kept connection had gone stale', async () => {
+    const { client, server } = await connected((call, index) => (index === 1 ? 'close' : irisServer(call)), {
+      retries: 0,
+    })
+    await client.modelMetadata('iris')
+    await client.modelMetadata('iris')
+    expect(server.calls.length).toBe(3)
+  })
+
+  it('come where an answer breaks off', async () => {
+    const { client, server } = await connected(
+      (_, index) =>
+        index === 0 ? { headers: { 'content-length': '999' }, body: '{', isCut: true } : { body: irisAnswer },
+      { binary: false },
+    )
+    await client.infer('iris', tensor)
+    expect(server.calls.length).toBe(2)
   })
 
   it('come where the server closes the socket', async () => {

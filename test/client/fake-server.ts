@@ -14,6 +14,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>
   /** JSON unless it is text or bytes. */
   readonly body?: unknown
+  /** The socket is closed after the body, whatever length was promised. */
+  readonly isCut?: boolean
 }
 
 /** `hang`: no answer ever. `close`: the socket is closed without one. */
@@ -42,7 +44,9 @@ export async function fakeServer(react: (call: Call, index: number) => Reaction)
       }
       const { status = 200, body = '' } = reaction
       response.writeHead(status, reaction.headers)
-      response.end(typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body))
+      const bytes = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body)
+      if (reaction.isCut === true) response.write(bytes, () => request.socket.destroy())
+      else response.end(bytes)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
