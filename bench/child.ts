@@ -8,6 +8,7 @@ import { pinned } from './machine.ts'
 export interface ServerProcess {
   /** `http://127.0.0.1:port` */
   readonly url: string
+  readonly pid: number | undefined
   /** From spawn to ready. */
   readonly readyMs: number
   /** Processor time of all its threads so far; undefined where the system does not tell. */
@@ -23,7 +24,7 @@ const startLimitMs = 60_000
 const tickMs = 10
 
 /**
- * Starts `node` with arguments and waits for JSON lines on its standard output that tell `http`, its address, and
+ * Starts `node` with arguments and waits for JSON lines that tell `http`, its address, and
  * `ready`: what `servable serve --log-format json` writes, and the programs of targets/ write.
  *
  * @throws Error with its output where it ends, or says that it is not ready
@@ -36,6 +37,7 @@ export async function startServer(args: readonly string[]): Promise<ServerProces
     const url = await readiness(child)
     return {
       url,
+      pid: child.pid,
       readyMs: performance.now() - started,
       cpuMs: () => cpuMs(child.pid),
       residentBytes: () => residentBytes(child.pid),
@@ -61,20 +63,18 @@ function readiness(child: ChildProcess): Promise<string> {
     const fail = (what: string): void =>
       reject(new Error(`server ${child.spawnargs.join(' ')}: ${what}\n${output.join('\n')}`))
     const limit = setTimeout(() => fail('not ready in time'), startLimitMs)
-    const keep = (line: string): void => {
+    const read = (line: string): void => {
       output.push(line)
       if (output.length > 50) output.shift()
-    }
-    createInterface(stderr).on('line', keep)
-    createInterface(stdout).on('line', (line) => {
-      keep(line)
       const fields = fieldsOf(line)
       if (typeof fields?.http === 'string') url = fields.http
       if (fields?.ready === false) fail('not ready')
       if (fields?.ready !== true) return
       clearTimeout(limit)
       resolve(url)
-    })
+    }
+    createInterface(stdout).on('line', read)
+    createInterface(stderr).on('line', read)
     child.once('error', (error) => fail(error.message))
     child.once('exit', (code) => {
       clearTimeout(limit)

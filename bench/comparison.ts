@@ -1,5 +1,6 @@
 /** One request against several servers and the bare runtime, side by side in one table. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { ServerProcess } from './child.ts'
@@ -7,7 +8,16 @@ import { load } from './load.ts'
 import { pinned } from './machine.ts'
 import { percent, round, type Report, type Verdict } from './report.ts'
 import type { HttpRequest } from './requests.ts'
-import { inRounds, ratioOf, spreadBy, spreadOf, type Contender, type RoundOptions, type Sample } from './rounds.ts'
+import {
+  cpuRatioOf,
+  inRounds,
+  ratioOf,
+  spreadBy,
+  spreadOf,
+  type Contender,
+  type RoundOptions,
+  type Sample,
+} from './rounds.ts'
 
 const connections = 16
 
@@ -34,6 +44,24 @@ export function serverUnder(name: string, server: ServerProcess, request: HttpRe
   }
 }
 
+/**
+ * A loop without a server: a program of targets/ in a process of its own on core 0, which takes the seconds as its last
+ * argument and prints a sample.
+ */
+export function loop(name: string, program: 'runtime' | 'json', args: readonly string[]): Contender {
+  const file = fileURLToPath(new URL(`./targets/${program}.js`, import.meta.url))
+  return {
+    name,
+    async measure(seconds) {
+      const [command = '', ...rest] = pinned(0, [process.execPath, file, ...args, String(seconds)])
+      const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
+      const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
+      if (child.exitCode !== 0) throw new Error(`invalid run: ${name} ended with status ${child.exitCode}`)
+      return JSON.parse(output) as Sample // printed by loop-for.ts
+    },
+  }
+}
+
 export interface BareModel {
   readonly file: string
   readonly inputs: readonly string[]
@@ -43,18 +71,7 @@ export interface BareModel {
 
 /** onnxruntime-node alone, one call after the other: what a server of one core cannot pass without batching. */
 export function bareRuntime({ file, inputs, shape, datatype }: BareModel): Contender {
-  const program = fileURLToPath(new URL('./targets/runtime.js', import.meta.url))
-  return {
-    name: 'onnxruntime-node alone',
-    async measure(seconds) {
-      const args = [file, inputs.join(','), shape.join(','), datatype, String(seconds)]
-      const [command = '', ...rest] = pinned(0, [process.execPath, program, ...args])
-      const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
-      const output = await text(child.stdout)
-      const { perSecond } = JSON.parse(output) as Sample // printed by targets/runtime.ts
-      return { perSecond, p50Ms: 1000 / perSecond }
-    },
-  }
+  return loop('onnxruntime-node alone', 'runtime', [file, inputs.join(','), shape.join(','), datatype])
 }
 
 /** Takes the samples and makes a table of them; a bar is met by the median over the rounds. */
@@ -65,6 +82,7 @@ export async function compare(comparison: Comparison, options: RoundOptions): Pr
   const verdicts: Verdict[] = []
   const rows = [...samples].map(([name, taken]) => {
     const ratio = ratioOf(taken, against)
+    const byCpu = cpuRatioOf(taken, against)
     const bar = bars[name]
     const isMet = bar === undefined || ratio.median >= bar
     if (bar !== undefined) verdicts.push({ name: `${title}: ${name}`, isMet })
@@ -78,9 +96,21 @@ export async function compare(comparison: Comparison, options: RoundOptions): Pr
       round(spreadBy(taken, ({ cpuUs }) => cpuUs)?.median),
       percent(ratio.median),
       `${percent(ratio.least)} – ${percent(ratio.most)}`,
+      byCpu === undefined ? '-' : percent(byCpu.median),
       bar === undefined ? '' : `≥ ${percent(bar)} ${isMet ? 'ok' : 'below'}`,
     ]
   })
-  const head = ['', 'per second', 'spread', 'p50 ms', 'p99 ms', 'CPU µs each', `of ${baseline}`, 'spread', 'bar']
+  const head = [
+    '',
+    'per second',
+    'spread',
+    'p50 ms',
+    'p99 ms',
+    'CPU µs each',
+    `of ${baseline}`,
+    'spread',
+    'by CPU',
+    'bar',
+  ]
   return { title, head, rows, verdicts }
 }

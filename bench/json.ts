@@ -8,24 +8,28 @@ import type { RoundOptions } from './rounds.ts'
 const decodeBar = 2
 
 export async function run(options: RoundOptions): Promise<readonly Report[]> {
-  const bytes = pictureJson('x').body?.length
-  const decoding = await compare(
-    {
-      title: `1×3×224×224 FP32 from V2 JSON: ${bytes} bytes`,
-      contenders: [loop('decodeV2Request', 'json', ['decode']), loop('JSON.parse + from', 'json', ['parse'])],
-      baseline: 'JSON.parse + from',
+  const reports: Report[] = []
+  for (const digits of ['float32', 'float64'] as const) {
+    const bytes = pictureJson('x', digits).body?.length
+    const comparison = {
+      title: `1×3×224×224 FP32 from V2 JSON, digits of a ${digits}: ${bytes} bytes`,
+      contenders: [
+        loop('decodeV2Request', 'json', ['decode', digits]),
+        loop('JSON.parse + Float32Array.from', 'json', ['parse', digits]),
+      ],
+      baseline: 'JSON.parse + Float32Array.from',
       bars: { decodeV2Request: decodeBar },
-    },
-    options,
-  )
-  const encoding = await compare(
-    {
-      title: '1×3×224×224 FP32 to V2 JSON',
-      contenders: [loop('encodeV2Response', 'json', ['encode']), loop('JSON.stringify', 'json', ['stringify'])],
-      baseline: 'JSON.stringify',
-      bars: {},
-    },
-    options,
-  )
-  return [decoding, encoding]
+    }
+    reports.push(await compare(comparison, options))
+  }
+  const encoding = {
+    title: '1×3×224×224 FP32 to V2 JSON',
+    contenders: [
+      loop('encodeV2Response', 'json', ['encode', 'float32']),
+      loop('JSON.stringify', 'json', ['stringify', 'float32']),
+    ],
+    baseline: 'JSON.stringify',
+    bars: {},
+  }
+  return [...reports, await compare(encoding, options)]
 }

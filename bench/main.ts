@@ -1,6 +1,7 @@
 /** Program: `npm run bench`, every suite or those named; ratios between contenders of one run, bars beside them. */
 import { parseArgs } from 'node:util'
 import * as health from './health.ts'
+import * as json from './json.ts'
 import { wrk } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { render, type Report, type Verdict } from './report.ts'
@@ -12,6 +13,7 @@ type Suite = (options: RoundOptions, only?: string) => Promise<readonly Report[]
 
 const suites: Readonly<Record<string, Suite>> = {
   rest: rest.run,
+  json: json.run,
   health: health.run,
   start: start.run,
 }

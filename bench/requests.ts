@@ -46,9 +46,14 @@ export function pictureBinary(model: string): HttpRequest {
   }
 }
 
-/** The picture as the shortest numbers that give the same float32 values back. */
-export function pictureJson(model: string): HttpRequest {
-  const data = Array.from(picture(), (value) => shortest(value))
+/**
+ * The picture in JSON.
+ *
+ * @param digits `float32`: the shortest numbers that give the same float32 values back; `float64`: all digits that they have
+ *   as doubles, as Python's and JavaScript's own JSON write them
+ */
+export function pictureJson(model: string, digits: 'float32' | 'float64' = 'float32'): HttpRequest {
+  const data = Array.from(picture(), digits === 'float32' ? shortest : Number)
   return json(`/v2/models/${model}/infer`, { inputs: [{ name: 'x', shape: pictureShape, datatype: 'FP32', data }] })
 }
 

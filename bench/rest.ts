@@ -27,9 +27,13 @@ function small(options: RoundOptions, only: string): Promise<readonly Report[]> 
     echo: () => startTarget('fastify', 'echo'),
     naive: () => startTarget('naive', iris.file),
   }
-  return withServers(starts, ({ servable, bare, echo, naive }) => {
+  return withServers(starts, async ({ servable, bare, echo, naive }) => {
+    const placements = {
+      iris: await placementOf(servable, 'iris-logreg'),
+      sums: await placementOf(servable, 'add-sub'),
+    }
     const against = (title: string, request: HttpRequest, model: BareModel, bar?: number): Comparison => ({
-      title: `${title} (${request.body?.length} bytes)`,
+      title: `${title}: ${request.body?.length} bytes, ${model === iris ? placements.iris : placements.sums}`,
       contenders: [
         serverUnder('servable', servable, request),
         serverUnder('fastify echo', echo, request),
@@ -62,7 +66,10 @@ function pictures(options: RoundOptions, only: string): Promise<readonly Report[
       sink: () => startTarget('fastify', 'sink'),
       naive: () => startTarget('naive', file),
     }
-    return withServers(starts, (servers) => compareAll(pictureComparisons(servers, file), options, only))
+    return withServers(starts, async (servers) => {
+      const placement = await placementOf(servers.servable, 'mean')
+      return compareAll(pictureComparisons(servers, file, placement), options, only)
+    })
   })
 }
 
@@ -75,13 +82,14 @@ function pictureComparisons(
     naive,
   }: Readonly<Record<'servable' | 'defined' | 'bare' | 'sink' | 'naive', ServerProcess>>,
   file: string,
+  placement: string,
 ): readonly Comparison[] {
   const runtime = bareRuntime({ file, inputs: ['x'], shape: pictureShape, datatype: 'float32' })
   const binary = pictureBinary('mean')
   const json = pictureJson('mean')
   return [
     {
-      title: `1×3×224×224 FP32, V2 binary (${binary.body?.length} bytes)`,
+      title: `1×3×224×224 FP32, V2 binary: ${binary.body?.length} bytes, ${placement}`,
       contenders: [
         serverUnder('servable, ONNX mean', servable, binary),
         serverUnder('servable, defineModel', defined, pictureBinary('ends')),
@@ -93,7 +101,7 @@ function pictureComparisons(
       bars: { 'servable, ONNX mean': pictureBar, 'servable, defineModel': pictureBar },
     },
     {
-      title: `1×3×224×224 FP32, V2 JSON (${json.body?.length} bytes)`,
+      title: `1×3×224×224 FP32, V2 JSON: ${json.body?.length} bytes, ${placement}`,
       contenders: [
         serverUnder('servable, ONNX mean', servable, json),
         serverUnder('servable, defineModel', defined, pictureJson('ends')),
@@ -105,6 +113,13 @@ function pictureComparisons(
       bars: {},
     },
   ]
+}
+
+/** Where Servable chose to run a model. */
+async function placementOf(server: ServerProcess, model: string): Promise<string> {
+  const response = await fetch(`${server.url}/v2/models/${model}`)
+  const { parameters } = (await response.json()) as { parameters?: { placement?: string } } // our own metadata
+  return `placement ${parameters?.placement ?? 'unknown'}`
 }
 
 async function compareAll(all: readonly Comparison[], options: RoundOptions, only: string): Promise<readonly Report[]> {

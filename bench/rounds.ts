@@ -63,3 +63,9 @@ export function spreadBy(
 export function ratioOf(samples: readonly Sample[], baseline: readonly Sample[]): Spread {
   return spreadOf(samples.map(({ perSecond }, round) => perSecond / (baseline[round]?.perSecond ?? NaN)))
 }
+
+/** The same by processor time: what the ratio would be if each had a core of its own. */
+export function cpuRatioOf(samples: readonly Sample[], baseline: readonly Sample[]): Spread | undefined {
+  const ratios = samples.map(({ cpuUs }, round) => (baseline[round]?.cpuUs ?? NaN) / (cpuUs ?? NaN))
+  return ratios.some(Number.isNaN) ? undefined : spreadOf(ratios)
+}

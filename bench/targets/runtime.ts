@@ -1,24 +1,17 @@
-/** Program: calls a model with onnxruntime-node alone, one call after the other, and prints calls per second. */
+/** Program: calls a model with onnxruntime-node alone, one call after the other. */
 import * as ort from 'onnxruntime-node'
+import { elementCount } from '../../src/core/tensor.ts'
+import { loopFor } from './loop-for.ts'
 
-const [file = '', input = '', dims = '', type = 'float32', seconds = '1'] = process.argv.slice(2)
-const shape = dims.split(',').map(Number)
-const count = shape.reduce((product, dimension) => product * dimension, 1)
-const data = type === 'int32' ? new Int32Array(count) : new Float32Array(count)
+const [file = '', inputs = '', dimensions = '', type = '', seconds] = process.argv.slice(2)
+const shape = dimensions.split(',').map(Number)
+const count = elementCount(shape)
 const session = await ort.InferenceSession.create(file, { intraOpNumThreads: 1 })
 const feeds: Record<string, ort.Tensor> = {}
-for (const name of input.split(',')) feeds[name] = new ort.Tensor(type as 'float32', data as Float32Array, shape) // told apart above
-
-await runFor(300) // until the just-in-time compiler is done
-console.log(JSON.stringify({ perSecond: await runFor(Number(seconds) * 1000) }))
-
-async function runFor(milliseconds: number): Promise<number> {
-  const started = performance.now()
-  let calls = 0
-  let elapsed = 0
-  for (; elapsed < milliseconds; elapsed = performance.now() - started) {
-    await session.run(feeds)
-    calls += 1
-  }
-  return (calls / elapsed) * 1000
+for (const name of inputs.split(',')) {
+  feeds[name] =
+    type === 'int32'
+      ? new ort.Tensor('int32', new Int32Array(count), shape)
+      : new ort.Tensor('float32', new Float32Array(count), shape)
 }
+await loopFor(seconds, () => session.run(feeds))
