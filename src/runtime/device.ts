@@ -82,7 +82,10 @@ export function chooseDevice(
   const devices = visibleDevices(system)
   const index = request === 'auto' || request === 'cuda' ? 0 : Number(request.slice('cuda:'.length))
   const device = devices.devices[index]
-  if (device === undefined) return withoutGpu(request, devices.obstacle ?? outOfRange(index, devices.devices))
+  if (device === undefined) {
+    const hidden = devices.obstacle === undefined ? undefined : { reason: devices.obstacle }
+    return withoutGpu(request, hidden ?? outOfRange(index, devices.devices))
+  }
   return withGpu(request, index, device, system, options)
 }
 
@@ -98,53 +101,75 @@ function withGpu(
   const missing = tensorrtObstacle(system)
   if (missing === undefined) return { ...choice, providers: ['tensorrt', 'cuda', 'cpu'] }
   if (request === 'auto')
-    return { ...choice, providers: ['cuda', 'cpu'], reason: `${choice.reason}; no TensorRT: ${missing}` }
-  throw new InferenceError('failed_precondition', `TensorRT was asked for: ${missing}`)
+    return { ...choice, providers: ['cuda', 'cpu'], reason: `${choice.reason}; no TensorRT: ${missing.reason}` }
+  throw new InferenceError('failed_precondition', `TensorRT was asked for: ${missing.reason}. ${missing.remedy ?? ''}`)
 }
 
 function describe(request: DeviceRequest, device: VisibleDevice): string {
   return request === 'auto' ? `found ${device.name}` : `asked for; ${device.name}`
 }
 
-/** The CPU for `auto`, an error for who insists on a GPU. */
-function withoutGpu(request: DeviceRequest, obstacle: string): DeviceChoice {
-  if (request === 'auto') return { device: 'cpu', providers: ['cpu'], reason: obstacle }
-  throw new InferenceError('failed_precondition', `device '${request}' cannot be used: ${obstacle}`)
+/** What stands between a model and a GPU, and how to get it out of the way. */
+interface Obstacle {
+  readonly reason: string
+  readonly remedy?: string
 }
 
-/** The first thing on the way to a GPU that is missing, and how to get it. */
-function findObstacle(system: SystemDescription): string | undefined {
+/** The CPU for `auto`, which says why; for who insists on a GPU an error that says what to do. */
+function withoutGpu(request: DeviceRequest, { reason, remedy }: Obstacle): DeviceChoice {
+  if (request === 'auto') return { device: 'cpu', providers: ['cpu'], reason }
+  const advice = remedy === undefined ? '' : `. ${remedy}`
+  throw new InferenceError('failed_precondition', `device '${request}' cannot be used: ${reason}${advice}`)
+}
+
+/** The first thing on the way to a GPU that is missing. */
+function findObstacle(system: SystemDescription): Obstacle | undefined {
   const { driverVersion, missingCudaLibraries } = system
   if (system.platform !== 'linux' || system.arch !== 'x64') {
-    return `CUDA needs Linux on x64; this is ${system.platform} on ${system.arch}`
+    return { reason: `CUDA needs Linux on x64; this is ${system.platform} on ${system.arch}` }
   }
   if (driverVersion === undefined) {
-    return (
-      'no NVIDIA driver (/proc/driver/nvidia/version is absent). On a host: apt-get install -y nvidia-driver-550-server; ' +
-      'in a container: install the NVIDIA Container Toolkit on the host and start it with --gpus all (Kubernetes: limits nvidia.com/gpu: 1)'
-    )
+    return {
+      reason: 'no NVIDIA driver (/proc/driver/nvidia/version is absent)',
+      remedy:
+        'On a host: apt-get install -y nvidia-driver-550-server; in a container: install the NVIDIA Container Toolkit ' +
+        'on the host and start it with --gpus all (Kubernetes: limits nvidia.com/gpu: 1)',
+    }
   }
   if (isOlder(driverVersion, oldestDriver)) {
-    return `the NVIDIA driver ${driverVersion} is too old: CUDA 12 needs ${oldestDriver} or newer. On the host: apt-get install -y nvidia-driver-550-server`
+    return {
+      reason: `the NVIDIA driver ${driverVersion} is too old: CUDA 12 needs ${oldestDriver} or newer`,
+      remedy: 'On the host: apt-get install -y nvidia-driver-550-server',
+    }
   }
-  if (system.package === undefined) return 'onnxruntime-node is not installed. Install it: npm install onnxruntime-node'
+  if (system.package === undefined) {
+    return { reason: 'onnxruntime-node is not installed', remedy: 'Install it: npm install onnxruntime-node' }
+  }
   const files = missingFiles(system.package, [
     ['hasShared', 'libonnxruntime_providers_shared.so'],
     ['hasCuda', 'libonnxruntime_providers_cuda.so'],
   ])
   if (files !== undefined) return files
   if (missingCudaLibraries.length > 0) {
-    return `the CUDA 12 libraries ${missingCudaLibraries.join(', ')} are not found by the loader. Install them: apt-get install -y cuda-libraries-12-8 cudnn9-cuda-12 (NVIDIA's repository), or start from an image nvidia/cuda:12.8.1-cudnn-runtime`
+    return {
+      reason: `the CUDA 12 libraries ${missingCudaLibraries.join(', ')} are not found by the loader`,
+      remedy:
+        "Install them: apt-get install -y cuda-libraries-12-8 cudnn9-cuda-12 (NVIDIA's repository), or start from an " +
+        'image nvidia/cuda:12.8.1-cudnn-runtime',
+    }
   }
   return undefined
 }
 
-function tensorrtObstacle(system: SystemDescription): string | undefined {
+function tensorrtObstacle(system: SystemDescription): Obstacle | undefined {
   if (system.package === undefined) return undefined
   const files = missingFiles(system.package, [['hasTensorrt', 'libonnxruntime_providers_tensorrt.so']])
   if (files !== undefined) return files
   if (system.missingTensorrtLibraries.length === 0) return undefined
-  return `the TensorRT libraries ${system.missingTensorrtLibraries.join(', ')} are not found by the loader. Install them: apt-get install -y libnvinfer10 libnvonnxparsers10 (NVIDIA's repository)`
+  return {
+    reason: `the TensorRT libraries ${system.missingTensorrtLibraries.join(', ')} are not found by the loader`,
+    remedy: "Install them: apt-get install -y libnvinfer10 libnvonnxparsers10 (NVIDIA's repository)",
+  }
 }
 
 type FileFlag = 'hasShared' | 'hasCuda' | 'hasTensorrt'
@@ -153,16 +178,19 @@ type FileFlag = 'hasShared' | 'hasCuda' | 'hasTensorrt'
 function missingFiles(
   { name, directory, ...flags }: ProviderPackage,
   wanted: readonly (readonly [FileFlag, string])[],
-): string | undefined {
+): Obstacle | undefined {
   const missing = wanted.filter(([flag]) => !flags[flag]).map(([, file]) => file)
   if (missing.length === 0) return undefined
-  return `${name} has no ${missing.join(', ')}. Install: node ${directory}/script/install.js --onnxruntime-node-install=cuda12`
+  return {
+    reason: `${name} has no ${missing.join(', ')}`,
+    remedy: `Install: node ${directory}/script/install.js --onnxruntime-node-install=cuda12`,
+  }
 }
 
-function outOfRange(index: number, devices: readonly VisibleDevice[]): string {
-  if (devices.length === 0) return 'the driver shows no GPU: check nvidia-smi -L'
+function outOfRange(index: number, devices: readonly VisibleDevice[]): Obstacle {
+  if (devices.length === 0) return { reason: 'the driver shows no GPU', remedy: 'Check nvidia-smi -L' }
   const range = devices.length === 1 ? 'there is only cuda:0' : `there are cuda:0 to cuda:${devices.length - 1}`
-  return `there is no GPU ${index}: ${range} (${devices.map((device) => device.name).join(', ')})`
+  return { reason: `there is no GPU ${index}: ${range} (${devices.map((device) => device.name).join(', ')})` }
 }
 
 /** Compares dotted versions number by number. */

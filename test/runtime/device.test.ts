@@ -53,19 +53,21 @@ describe('chooseDevice', () => {
     expect(chooseDevice('cuda', two).device).toBe('cuda:0')
   })
 
-  it.each<[string, SystemDescription, RegExp]>([
-    ['no driver', driverless, /no NVIDIA driver.*--gpus all/],
+  it.each<[string, SystemDescription, RegExp, RegExp?]>([
+    ['no driver', driverless, /no NVIDIA driver/, /--gpus all/],
     ['a driver too old for CUDA 12', { ...whole, driverVersion: '525.60.12' }, /525\.60\.12 is too old.*525\.60\.13/],
     ['a driver of CUDA 11', { ...whole, driverVersion: '470.256.02' }, /too old/],
     [
       'no provider files',
       { ...whole, package: { ...packaged, hasCuda: false, hasShared: false } },
-      /no libonnxruntime_providers_shared\.so, libonnxruntime_providers_cuda\.so\. Install: node \/app\/ort\/script\/install\.js --onnxruntime-node-install=cuda12/,
+      /no libonnxruntime_providers_shared\.so, libonnxruntime_providers_cuda\.so/,
+      /Install: node \/app\/ort\/script\/install\.js --onnxruntime-node-install=cuda12/,
     ],
     [
       'no cuDNN',
       { ...whole, missingCudaLibraries: ['libcudnn.so.9'] },
-      /libcudnn\.so\.9.*apt-get install -y .*cudnn9-cuda-12/,
+      /libcudnn\.so\.9/,
+      /apt-get install -y .*cudnn9-cuda-12/,
     ],
     [
       'another platform',
@@ -79,15 +81,19 @@ describe('chooseDevice', () => {
     ['CUDA_VISIBLE_DEVICES=-1', { ...whole, cudaVisibleDevices: '-1' }, /CUDA_VISIBLE_DEVICES is '-1'/],
     ['an empty CUDA_VISIBLE_DEVICES', { ...whole, cudaVisibleDevices: '' }, /hides every GPU/],
     ['MIG without instances', { ...whole, gpus: [gpu(0, { isMigEnabled: true })] }, /nvidia-smi mig -cgi/],
-  ])('with %s: auto falls back to the CPU and says why, cuda fails with the same reason', (_title, system, reason) => {
-    const choice = chooseDevice('auto', system)
-    expect(choice).toMatchObject({ device: 'cpu', providers: ['cpu'] })
-    expect(choice.reason).toMatch(reason)
-    expect(() => chooseDevice('cuda', system)).toThrow(reason)
-    expect(() => chooseDevice('cuda:0', system)).toThrow(
-      expect.objectContaining({ name: 'InferenceError', code: 'failed_precondition' }),
-    )
-  })
+  ])(
+    'with %s: auto falls back to the CPU and says why, cuda fails with the same reason and a remedy',
+    (_title, system, reason, remedy = reason) => {
+      const choice = chooseDevice('auto', system)
+      expect(choice).toMatchObject({ device: 'cpu', providers: ['cpu'] })
+      expect(choice.reason).toMatch(reason)
+      expect(() => chooseDevice('cuda', system)).toThrow(reason)
+      expect(() => chooseDevice('cuda', system)).toThrow(remedy)
+      expect(() => chooseDevice('cuda:0', system)).toThrow(
+        expect.objectContaining({ name: 'InferenceError', code: 'failed_precondition' }),
+      )
+    },
+  )
 
   it('takes the oldest driver that CUDA 12 takes', () => {
     expect(chooseDevice('auto', { ...whole, driverVersion: '525.60.13' }).device).toBe('cuda:0')
@@ -114,7 +120,8 @@ describe('chooseDevice', () => {
     expect(choice.reason).toMatch(/no TensorRT: .*libonnxruntime_providers_tensorrt\.so/)
     expect(() => chooseDevice('cuda', without, { tensorrt: true })).toThrow(/tensorrt\.so/)
     const unlinked = { ...whole, missingTensorrtLibraries: ['libnvinfer.so.10'] }
-    expect(chooseDevice('auto', unlinked, { tensorrt: true }).reason).toMatch(/libnvinfer10/)
+    expect(chooseDevice('auto', unlinked, { tensorrt: true }).reason).toMatch(/libnvinfer\.so\.10/)
+    expect(() => chooseDevice('cuda', unlinked, { tensorrt: true })).toThrow(/libnvinfer10/)
   })
 })
 
