@@ -28,7 +28,7 @@ export async function serveUntilSignal(config: ServeConfig): Promise<number> {
   const stopped = untilSignal()
   const server = await createServer(config)
   const addresses = await server.listen()
-  server.log.info({ http: addresses.http }, 'listening')
+  server.log.info({ ...addresses }, 'listening')
   const statuses = await Promise.race([server.load(), stopped])
   if (typeof statuses === 'string') return drain(server, statuses)
   if (config.exitOnLoadFailure && statuses.some(({ state }) => state === 'failed')) {

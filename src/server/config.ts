@@ -45,7 +45,19 @@ export const serveSettings = {
     description: 'address to listen on; 0.0.0.0 for all',
   }),
   httpPort: setting({ parse: port, default: 8080, value: 'PORT', description: 'port of REST; 0 for any free one' }),
-  grpcPort: setting({ parse: port, default: 8081, value: 'PORT', description: 'port of gRPC; 0 for any free one' }),
+  grpcPort: setting<number | undefined>({
+    parse: port,
+    default: undefined,
+    value: 'PORT',
+    description: 'port of gRPC; 0 for any free one (8081, or any free one where --http-port is 0)',
+  }),
+  enableGrpc: setting({
+    parse: flag,
+    default: true,
+    value: '',
+    isSwitch: true,
+    description: 'open the gRPC door; --no-enable-grpc for REST alone',
+  }),
   device: setting<DeviceRequest>({
     parse: deviceRequest,
     default: 'auto',

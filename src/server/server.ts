@@ -7,6 +7,7 @@ import type { InferenceRequest, InferenceResponse, RequestContext } from '../cor
 import type { Log } from '../core/log.ts'
 import type { Runtime } from '../core/model.ts'
 import { DataPlane } from '../dataplane/dataplane.ts'
+import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import { ModelRepository } from '../repository/model-repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
 import { createRestApp } from '../rest/app.ts'
@@ -16,6 +17,9 @@ import { defaultConfig, type ServeConfig } from './config.ts'
 import { findModels, type ModelSources, type ServedModelSource } from './models.ts'
 import { RunningCalls } from './running-calls.ts'
 import { version } from './version.ts'
+
+/** KServe's, and one above that of REST. */
+const defaultGrpcPort = 8081
 
 /** Left for closing once a drain is cut off, so that all of it stays within `drainSeconds`. */
 const graceMs = 500
@@ -42,6 +46,7 @@ export class Server {
   readonly config: ServeConfig
   readonly #repository: ModelRepository
   readonly #app: FastifyInstance
+  readonly #grpc: GrpcServer | undefined
   readonly #sources: readonly ServedModelSource[]
   readonly #abort = new AbortController()
   readonly #calls = new RunningCalls()
@@ -66,6 +71,10 @@ export class Server {
       isDraining: () => this.#isDraining,
       signal: this.#abort.signal,
     })
+    if (config.enableGrpc) {
+      const limits = { maxMessageBytes: config.maxRequestBytes }
+      this.#grpc = createGrpcServer({ dataPlane: this.dataPlane, metrics, log, version, limits })
+    }
   }
 
   /** Where the models of this server come from, in the order of their names. */
@@ -85,13 +94,20 @@ export class Server {
    * @throws InferenceError `failed_precondition` where a port is taken or not allowed
    */
   async listen(): Promise<Addresses> {
-    const { host, httpPort } = this.config
+    const { host, httpPort, grpcPort = httpPort === 0 ? 0 : defaultGrpcPort } = this.config
     try {
       await this.#app.listen({ host, port: httpPort })
     } catch (reason) {
       throw new InferenceError('failed_precondition', listenFailure(reason, host, httpPort), { cause: reason })
     }
-    return { http: `http://${urlHost(host)}:${portOf(this.#app)}` }
+    const http = `http://${urlHost(host)}:${portOf(this.#app)}`
+    if (this.#grpc === undefined) return { http }
+    try {
+      return { http, grpc: `${urlHost(host)}:${await this.#grpc.listen(host, grpcPort)}` }
+    } catch (reason) {
+      await this.#app.close()
+      throw reason
+    }
   }
 
   /** Loads every model. A failed one does not throw: its status says why, and the server is not ready. */
@@ -123,8 +139,9 @@ export class Server {
   async #close(): Promise<void> {
     this.#isDraining = true
     const drainMs = this.config.drainSeconds * 1000
-    const drained = this.#drain()
-    if (await endsWithin(drained, Math.max(0, drainMs - graceMs))) return
+    const patienceMs = Math.max(0, drainMs - graceMs)
+    const drained = this.#drain(patienceMs)
+    if (await endsWithin(drained, patienceMs)) return
     this.log.warn({ drainSeconds: this.config.drainSeconds }, 'drain deadline passed, running calls are cut off')
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
     if (await endsWithin(drained, graceMs)) return
@@ -134,9 +151,10 @@ export class Server {
   }
 
   /** The door stays open until the last call has ended: who comes meanwhile is refused with a reason, not with a reset. */
-  async #drain(): Promise<void> {
+  async #drain(patienceMs: number): Promise<void> {
+    const grpcDrained = this.#grpc?.drain(patienceMs)
     await this.#calls.idle()
-    await this.#app.close()
+    await Promise.all([this.#app.close(), grpcDrained])
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
     await this.#repository.close()
   }
