@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { InferenceError, allocate, tensor } from '../../src/runtime/index.ts'
 import type { DataType, Tensor } from '../../src/runtime/index.ts'
 import { datatypeOf, elementTypeOf, ortTypeOf } from './datatypes.ts'
-import type { NativeTensor } from './native.ts'
+import type { NativeTensor } from './native-session.ts'
 
 /** @throws InferenceError `invalid_argument` naming the input, for what onnxruntime would cut, change or refuse */
 export function toNative(input: Tensor): NativeTensor {

@@ -1,7 +1,7 @@
 /** What can be said of an ONNX file without onnxruntime. */
 import type { GraphValue, OnnxFile } from './model-file.ts'
 import { readModelFile } from './model-file.ts'
-import type { NativeValue } from './native.ts'
+import type { NativeValue } from './native-session.ts'
 import type { OnnxSignature } from './signature.ts'
 import { readSignature } from './signature.ts'
 

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { InferenceError } from '../../src/runtime/index.ts'
 import type { DeviceChoice, Provider } from '../../src/runtime/index.ts'
-import type { NativeOptions } from './native.ts'
+import type { NativeOptions } from './native-session.ts'
 import { fatal } from './native.ts'
 
 const threads = z.int().min(1).max(1024)

@@ -3,7 +3,7 @@ import { InferenceError } from '../../src/runtime/index.ts'
 import type { TensorMetadata } from '../../src/runtime/index.ts'
 import { datatypeOf, elementTypeName } from './datatypes.ts'
 import type { GraphValue, OnnxFile } from './model-file.ts'
-import type { NativeSession, NativeValue } from './native.ts'
+import type { NativeSession, NativeValue } from './native-session.ts'
 
 export interface OnnxSignature {
   readonly inputs: readonly TensorMetadata[]
