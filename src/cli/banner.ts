@@ -21,7 +21,7 @@ export async function renderBanner(server: Server, addresses: Addresses): Promis
   if (addresses.grpc !== undefined) parts.push(`gRPC  ${addresses.grpc}`)
   parts.push(
     '',
-    renderTable(statuses.map(rowOf), ['model', 'version', 'runtime', 'device', 'signature', 'state', 'load']),
+    renderTable(statuses.map(rowOf), ['model', 'version', 'runtime', 'device', 'inputs → outputs', 'state', 'load']),
   )
   for (const status of statuses)
     if (status.state === 'failed') parts.push(`! ${status.ref.name}: ${status.reason ?? ''}`)
