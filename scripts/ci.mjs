@@ -20,6 +20,9 @@ step('npm test', () => vitest('npm', ['test', '--'], {}))
 step('lint', () => count(run('npm', ['run', 'lint'])))
 step('types', () => count(run('npm', ['run', 'check'])))
 step('build', () => count(run('npm', ['run', 'build'])))
+step('fresh clone', () =>
+  vitest(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'fresh-clone'], { SERVABLE_FRESH_CLONE: '1' }),
+)
 for (const version of nodeVersions) step(`tests on Node ${version}`, () => testsOnNode(version))
 for (const suite of ['interop']) step(`${suite} suites`, () => external(suite))
 rmSync(scratch, { recursive: true, force: true })

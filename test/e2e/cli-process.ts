@@ -9,6 +9,8 @@ import { root } from '../paths.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
+/** Settings of this machine, and what the npm that runs the tests tells its own scripts. */
+const foreign = /^(SERVABLE_|npm_package_|npm_lifecycle_|npm_config_local_prefix)/
 const logLine = z.record(z.string(), z.unknown())
 
 export interface Ended {
@@ -36,7 +38,7 @@ export class Cli {
   constructor(args: readonly string[], { cwd = root, environment = {}, command }: CliOptions = {}) {
     const [program = process.execPath, ...first] = command ?? [process.execPath, main]
     this.#isGroup = command !== undefined
-    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SERVABLE_'))
+    const inherited = Object.entries(process.env).filter(([name]) => !foreign.test(name))
     this.child = spawn(program, [...first, ...args], {
       cwd,
       env: { ...Object.fromEntries(inherited), ...environment },
