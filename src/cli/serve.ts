@@ -45,16 +45,23 @@ export async function serveUntilSignal(config: ServeConfig): Promise<number> {
 
 async function drain(server: Server, signal: NodeJS.Signals): Promise<number> {
   server.log.info({ signal, drainSeconds: server.config.drainSeconds }, 'draining')
-  process.once('SIGINT', () => process.exit(130)) // a second Ctrl-C does not wait
   await server.close()
   server.log.info({}, 'stopped')
   setTimeout(() => process.exit(0), exitMs).unref() // a model's own timer or socket must not keep the process
   return 0
 }
 
+/** The first signal drains; a second Ctrl-C does not wait. There is a listener all the time: without one, a signal kills. */
 function untilSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
+    let isFirst = true
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(name, (signal) => {
+        if (isFirst) resolve(signal)
+        else if (signal === 'SIGINT') process.exit(130)
+        isFirst = false
+      })
+    }
   })
 }
 
