@@ -54,7 +54,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     const started = performance.now()
     cli.kill(signal)
     expect(await cli.ended).toEqual({ status: 0, signal: null })
-    expect(performance.now() - started).toBeLessThan(3000)
+    expect(performance.now() - started).toBeLessThan(10_000)
   })
 })
 
@@ -65,7 +65,7 @@ describe('a drain', () => {
     const answer = held.catch((reason: unknown) => reason)
     cli.kill('SIGTERM')
     expect(await cli.ended).toEqual({ status: 0, signal: null })
-    expect(performance.now() - started).toBeLessThan(3000)
+    expect(performance.now() - started).toBeLessThan(10_000)
     expect(cli.logLines.map(({ msg }) => msg)).toContain('drain deadline passed, running calls are cut off')
     await answer
   })

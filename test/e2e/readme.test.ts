@@ -85,6 +85,7 @@ describe.skipIf(lacks.length > 0)(
     function plain(text: string): string {
       return text
         .replaceAll(address, '127.0.0.1:8080')
+        .replace(/^(gRPC +\S+):\d+$/gm, '$1:8081')
         .replace(/\d+ ms/g, 'N ms')
         .replace(/[\s─]+/g, ' ')
         .trim()
