@@ -82,6 +82,14 @@ export function concurrencyOf(runUs: number | undefined, hopUs: number, instance
   return instances * Math.min(16, ahead) // beyond 16, messages are batched as well as they can be
 }
 
+/** The main thread turns to sockets again after so much of one model's runs. */
+const inlineTurnUs = 2000
+
+/** Runs of one turn of the event loop on the main thread: they start together, one after the other. */
+export function inlineConcurrencyOf(runUs: number | undefined): number {
+  return runUs === undefined ? 1 : Math.max(1, Math.min(32, Math.floor(inlineTurnUs / runUs)))
+}
+
 function inlineObstacle({ file, openMs }: OnnxInfo, runUs: number, device: Device): string | undefined {
   if (device !== 'cpu') return `it runs on ${device}`
   if (runUs >= inlineRunUs) return `a run takes ${describe(runUs)}, more than the way to a thread`

@@ -13,7 +13,7 @@ import type {
 import { InferenceError, chooseDevice, messageOf, place, usableCpus } from '../../src/runtime/index.ts'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { choosePlacement, concurrencyOf, threadFileBytes } from './choose-placement.ts'
+import { choosePlacement, concurrencyOf, inlineConcurrencyOf, threadFileBytes } from './choose-placement.ts'
 import { measureHop } from './hop.ts'
 import type { OnnxOptions } from './options.ts'
 import { nativeOptions, parseOptions } from './options.ts'
@@ -106,7 +106,10 @@ async function open(loading: Loading): Promise<Model> {
     },
     memoryBytes: weightBytes(info),
     maxBatchSize: spec.maxBatchSize ?? 0,
-    concurrency: concurrencyOf(info.timings.runUs, session.hopUs, instances),
+    concurrency:
+      session.placement === 'inline'
+        ? inlineConcurrencyOf(info.timings.runUs)
+        : concurrencyOf(info.timings.runUs, session.hopUs, instances),
     predict: (batch, signal) => session.predict(batch, signal),
     close: () => session.close(),
   }

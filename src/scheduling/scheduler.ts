@@ -10,11 +10,14 @@ export interface SchedulingPolicy {
   readonly maxQueueSize: number
 }
 
-interface Waiting {
+interface Arrival {
   readonly batch: Batch
   readonly signal: AbortSignal
   readonly resolve: (outputs: readonly Tensor[]) => void
   readonly reject: (reason: unknown) => void
+}
+
+interface Waiting extends Arrival {
   readonly onAbort: () => void
 }
 
@@ -45,6 +48,8 @@ class PredictQueue {
   readonly #policy: SchedulingPolicy
   /** In order of arrival; a Set, because a cancelled request leaves from anywhere. */
   readonly #waiting = new Set<Waiting>()
+  /** Have their place among the running and start at the end of this turn of the event loop. */
+  #arrived: Arrival[] = []
   #running = 0
   /** Moving average of a run, for `Retry-After`. */
   #runMs = 0
@@ -56,7 +61,10 @@ class PredictQueue {
 
   predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]> {
     if (signal.aborted) return Promise.reject(InferenceError.from(signal.reason))
-    if (this.#running < this.#model.concurrency) return this.#run(batch, signal)
+    if (this.#running < this.#model.concurrency) {
+      this.#running += 1
+      return new Promise((resolve, reject) => this.#gather({ batch, signal, resolve, reject }))
+    }
     if (this.#waiting.size >= this.#policy.maxQueueSize) return Promise.reject(this.#full())
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { batch, signal, resolve, reject, onAbort: () => this.#abandon(waiting) }
@@ -65,16 +73,53 @@ class PredictQueue {
     })
   }
 
-  async #run(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]> {
-    this.#running += 1
-    const started = performance.now()
-    try {
-      return await this.#model.predict(batch, signal)
-    } finally {
-      this.#running -= 1
-      this.#runMs += (performance.now() - started - this.#runMs) / 16 // the weight of the last few dozen runs
-      if (this.#waiting.size > 0) this.#next()
+  /** Starts it with all others that arrive in this turn of the event loop, once their requests are read. */
+  #gather(arrival: Arrival): void {
+    if (this.#arrived.push(arrival) === 1) setImmediate(this.#startArrived)
+  }
+
+  /** One after the other without anything between: the runs of a model on the main thread find its code and weights cached. */
+  readonly #startArrived = (): void => {
+    const arrived = this.#arrived
+    this.#arrived = []
+    for (const arrival of arrived) {
+      if (arrival.signal.aborted) {
+        arrival.reject(InferenceError.from(arrival.signal.reason))
+        this.#end()
+      } else this.#start(arrival)
     }
+  }
+
+  #start({ batch, signal, resolve, reject }: Arrival): void {
+    const started = performance.now()
+    const ended = (): void => {
+      this.#runMs += (performance.now() - started - this.#runMs) / 16 // the weight of the last few dozen runs
+      this.#end()
+    }
+    this.#predict(batch, signal).then(
+      (outputs) => {
+        ended()
+        resolve(outputs)
+      },
+      (reason: unknown) => {
+        ended()
+        reject(reason)
+      },
+    )
+  }
+
+  /** Rejects where a model throws. */
+  #predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]> {
+    try {
+      return this.#model.predict(batch, signal)
+    } catch (reason) {
+      return Promise.reject(InferenceError.from(reason))
+    }
+  }
+
+  #end(): void {
+    this.#running -= 1
+    if (this.#waiting.size > 0) this.#next()
   }
 
   #next(): void {
@@ -82,7 +127,8 @@ class PredictQueue {
       if (this.#running >= this.#model.concurrency) return
       this.#waiting.delete(waiting)
       waiting.signal.removeEventListener('abort', waiting.onAbort)
-      this.#run(waiting.batch, waiting.signal).then(waiting.resolve, waiting.reject)
+      this.#running += 1
+      this.#gather(waiting)
     }
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { choosePlacement, concurrencyOf } from '../../runtimes/onnx/choose-placement.ts'
+import { choosePlacement, concurrencyOf, inlineConcurrencyOf } from '../../runtimes/onnx/choose-placement.ts'
 import { inlineWithPool } from '../../runtimes/onnx/placed-model.ts'
 import type { OnnxInfo } from '../../runtimes/onnx/session.ts'
 import { silentLog, tensor } from '../../src/runtime/index.ts'
@@ -73,6 +73,13 @@ describe('the choice of a placement', () => {
     expect(concurrencyOf(20_000, 100, 2)).toBe(2)
     expect(concurrencyOf(1, 1000, 1)).toBe(16)
     expect(concurrencyOf(undefined, 0, 3)).toBe(3)
+  })
+
+  it('starts no more inline runs in one turn of the event loop than the sockets can wait for', () => {
+    expect(inlineConcurrencyOf(10)).toBe(32)
+    expect(inlineConcurrencyOf(500)).toBe(4)
+    expect(inlineConcurrencyOf(100_000)).toBe(1)
+    expect(inlineConcurrencyOf(undefined)).toBe(1)
   })
 })
 

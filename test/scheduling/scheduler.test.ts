@@ -21,13 +21,17 @@ function steppedModel(concurrency: number) {
 
 const batch = (id: number): Batch => ({ inputs: [], parameters: { id } })
 const never = new AbortController().signal
-const settled = () => new Promise((resolve) => setImmediate(resolve))
+/** Runs start at the end of a turn of the event loop: here, after two of them. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
 
 describe('schedule', () => {
   it('runs as many at once as the model takes, in order of arrival', async () => {
     const { model, runs } = steppedModel(2)
     const scheduled = schedule(model, { name: 'm', maxQueueSize: 10 })
     const answers = [1, 2, 3, 4].map((id) => scheduled.predict(batch(id), never))
+    await settled()
     expect(runs.map((run) => run.batch.parameters?.['id'])).toEqual([1, 2])
     runs[1]?.finish()
     await settled()
@@ -48,6 +52,7 @@ describe('schedule', () => {
     expect(refused).toBeInstanceOf(InferenceError)
     expect(refused).toMatchObject({ code: 'resource_exhausted', message: /queue is full, 1 requests wait/ })
     expect((refused as InferenceError).retryAfterMs).toBeGreaterThanOrEqual(0)
+    await settled()
     runs[0]?.finish()
     await settled()
     runs[1]?.finish()
@@ -63,6 +68,7 @@ describe('schedule', () => {
     gone.abort()
     await expect(second).rejects.toMatchObject({ code: 'cancelled' })
     const third = scheduled.predict(batch(3), never)
+    await settled()
     runs[0]?.finish()
     await settled()
     expect(runs.map((run) => run.batch.parameters?.['id'])).toEqual([1, 3])
@@ -82,10 +88,61 @@ describe('schedule', () => {
     const scheduled = schedule(model, { name: 'm', maxQueueSize: 5 })
     const first = scheduled.predict(batch(1), never)
     const second = scheduled.predict(batch(2), never)
+    await settled()
     runs[0]?.fail(new InferenceError('internal', 'broken'))
     await expect(first).rejects.toMatchObject({ message: 'broken' })
     await settled()
     runs[1]?.finish()
     await expect(second).resolves.toEqual([])
+  })
+
+  it('starts what arrives in one turn of the event loop together, in order', async () => {
+    const { model, runs } = steppedModel(3)
+    const order: string[] = []
+    const scheduled = schedule(
+      {
+        ...model,
+        predict: async ({ parameters }) => {
+          order.push(`run ${parameters?.['id']}`)
+          return []
+        },
+      },
+      { name: 'm', maxQueueSize: 10 },
+    )
+    const answers = [1, 2, 3].map(async (id) => {
+      await scheduled.predict(batch(id), never)
+      order.push(`answer ${id}`)
+    })
+    expect(order).toEqual([])
+    await Promise.all(answers)
+    expect(order).toEqual(['run 1', 'run 2', 'run 3', 'answer 1', 'answer 2', 'answer 3'])
+    expect(runs).toHaveLength(0)
+  })
+
+  it('does not run what is cancelled before its turn, and frees its place', async () => {
+    const { model, runs } = steppedModel(1)
+    const scheduled = schedule(model, { name: 'm', maxQueueSize: 1 })
+    const gone = new AbortController()
+    const first = scheduled.predict(batch(1), gone.signal)
+    const second = scheduled.predict(batch(2), never)
+    gone.abort()
+    await expect(first).rejects.toMatchObject({ code: 'cancelled' })
+    await settled()
+    expect(runs.map((run) => run.batch.parameters?.['id'])).toEqual([2])
+    runs[0]?.finish()
+    await second
+  })
+
+  it('rejects where a model throws instead', async () => {
+    const { model } = steppedModel(1)
+    const thrower = {
+      ...model,
+      predict: () => {
+        throw new InferenceError('internal', 'thrown')
+      },
+    }
+    const scheduled = schedule(thrower, { name: 'm', maxQueueSize: 1 })
+    await expect(scheduled.predict(batch(1), never)).rejects.toMatchObject({ message: 'thrown' })
+    await expect(scheduled.predict(batch(2), never)).rejects.toMatchObject({ message: 'thrown' })
   })
 })
