@@ -77,3 +77,13 @@ function writeValue(writer: ProtoWriter, value: Parameter): void {
     writer.tag(4, wire.fixed64)
   }
 }
+
+/** Refuses a tensor that lies in shared memory. @throws InferenceError `unimplemented` */
+export function refuseSharedMemory(parameters: Parameters | undefined): void {
+  if (parameters?.['shared_memory_region'] !== undefined) throw sharedMemoryOff()
+}
+
+/** In Triton's words. */
+export function sharedMemoryOff(): InferenceError {
+  return new InferenceError('unimplemented', 'Client shared memory is disabled. Send tensors in raw_input_contents.')
+}

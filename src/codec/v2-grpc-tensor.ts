@@ -6,7 +6,7 @@ import type { DataType, Tensor, TensorData } from '../core/tensor.ts'
 import { wire, type ProtoReader, type ProtoWriter } from './protobuf.ts'
 import { byteSizeMismatch, decodeContents, readContents, writeContents } from './v2-grpc-contents.ts'
 import type { Contents, TensorLabel } from './v2-grpc-contents.ts'
-import { readParameter, writeParameters, type MutableParameters } from './v2-grpc-parameters.ts'
+import { readParameter, refuseSharedMemory, writeParameters, type MutableParameters } from './v2-grpc-parameters.ts'
 
 /** No framework computes on more dimensions. */
 const maxRank = 64
@@ -79,7 +79,8 @@ function pushDimension(reader: ProtoReader, { name, shape }: TensorMessage): voi
  *
  * @param raws `raw_input_contents` or `raw_output_contents`, one for each tensor or none at all
  * @param kind `input` or `output`
- * @throws InferenceError `invalid_argument` where a tensor has no data, two kinds of data or too little
+ * @throws InferenceError `invalid_argument` where a tensor has no data, two kinds of data or too little; `unimplemented` where
+ *   it lies in shared memory
  */
 export function joinTensors(
   messages: readonly TensorMessage[],
@@ -96,6 +97,7 @@ export function joinTensors(
     const datatype = datatypeOf(message, label)
     const data = dataOf(message, datatype, raws.length === 0 ? undefined : raws[index], raws.length > 0, label)
     if (data === undefined) {
+      refuseSharedMemory(message.parameters)
       const counts = raws.length === 0 ? '' : ` ${rawCountMismatch(messages, raws, kind, model).message}`
       throw invalid(
         `unable to find data for ${kind} tensor '${message.name}' for model '${model}' in request.${counts}`,

@@ -4,7 +4,7 @@ import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/infe
 import type { Parameters, Tensor } from '../core/tensor.ts'
 import { ProtoReader, ProtoWriter, wire } from './protobuf.ts'
 import { hasContents } from './v2-grpc-contents.ts'
-import { readParameter, writeParameters, type MutableParameters } from './v2-grpc-parameters.ts'
+import { readParameter, refuseSharedMemory, writeParameters, type MutableParameters } from './v2-grpc-parameters.ts'
 import { joinTensors, readTensor, roughSize, writeRaw, writeTensor } from './v2-grpc-tensor.ts'
 import type { TensorMessage } from './v2-grpc-tensor.ts'
 
@@ -22,6 +22,7 @@ export interface GrpcCall {
   readonly outputParameters: ReadonlyMap<string, Parameters>
 }
 
+const noOutputs: ReadonlySet<string> = new Set()
 const noParameters: ReadonlyMap<string, Parameters> = new Map()
 
 interface Message {
@@ -37,17 +38,19 @@ interface Message {
  * Decodes a ModelInferRequest. Raw contents become views on `bytes` where their offset is aligned, else copies.
  * Integer parameters beyond ±(2^53 - 1) are refused: a number would not hold them.
  *
- * @throws InferenceError `invalid_argument`, in Triton's words where it has any
+ * @throws InferenceError `invalid_argument`, in Triton's words where it has any; `unimplemented` for shared memory
  */
 export function decodeGrpcInferRequest(bytes: Uint8Array): GrpcCall {
   const reader = new ProtoReader(bytes, 'ModelInferRequest')
   const message = emptyMessage()
-  const outputs = new Set<string>()
+  let outputs: Set<string> | undefined
   let outputParameters: Map<string, Parameters> | undefined
   while (reader.next()) {
     const { field } = reader
     if (field === 6) {
       const output = readRequestedOutput(reader)
+      refuseSharedMemory(output.parameters)
+      outputs ??= new Set()
       if (outputs.has(output.name)) throw invalid(`output '${output.name}' already exists in request`)
       outputs.add(output.name)
       if (output.parameters !== undefined) (outputParameters ??= new Map()).set(output.name, output.parameters)
@@ -58,7 +61,7 @@ export function decodeGrpcInferRequest(bytes: Uint8Array): GrpcCall {
     }
   }
   if (message.modelName === '') throw invalid('model_name is empty: it must name a model')
-  return callOf(message, [...outputs], outputParameters)
+  return callOf(message, outputs ?? noOutputs, outputParameters ?? noParameters)
 }
 
 /** What can be known of a request, even one that cannot be decoded: for the error that answers it. Never throws. */
@@ -79,28 +82,28 @@ export function peekGrpcInferRequest(bytes: Uint8Array): { readonly id: string; 
   return { id, model: { name, version } }
 }
 
+/** For objects that are built field by field: conditional spreads cost more than all the rest of decoding. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
 function callOf(
   message: Message,
-  outputs: readonly string[],
-  outputParameters: ReadonlyMap<string, Parameters> = noParameters,
+  outputs: ReadonlySet<string>,
+  outputParameters: ReadonlyMap<string, Parameters>,
 ): GrpcCall {
   const { modelName, modelVersion, id, parameters } = message
   const wantsFinalResponse = parameters?.['triton_enable_empty_final_response'] === true
-  if (parameters !== undefined) delete parameters['triton_enable_empty_final_response'] // for the door, not the model
-  return {
-    request: {
-      ...(id === '' ? {} : { id }),
-      model: modelVersion === '' ? { name: modelName } : { name: modelName, version: modelVersion },
-      inputs: joinTensors(message.tensors, message.raws, 'input', modelName),
-      ...(outputs.length === 0 ? {} : { outputs }),
-      ...(parameters === undefined ? {} : { parameters }),
-    },
-    wantsTyped:
-      parameters?.['binary_data_output'] === false ||
-      (outputParameters.size > 0 && outputs.every((name) => outputParameters.get(name)?.['binary_data'] === false)),
-    wantsFinalResponse,
-    outputParameters,
+  if (wantsFinalResponse) delete parameters['triton_enable_empty_final_response'] // for the door, not the model
+  const request: Mutable<InferenceRequest> = {
+    model: modelVersion === '' ? { name: modelName } : { name: modelName, version: modelVersion },
+    inputs: joinTensors(message.tensors, message.raws, 'input', modelName),
   }
+  if (id !== '') request.id = id
+  if (outputs.size > 0) request.outputs = [...outputs]
+  if (parameters !== undefined) request.parameters = parameters
+  const wantsTyped =
+    parameters?.['binary_data_output'] === false ||
+    (outputParameters.size > 0 && [...outputs].every((name) => outputParameters.get(name)?.['binary_data'] === false))
+  return { request, wantsTyped, wantsFinalResponse, outputParameters }
 }
 
 /**
@@ -122,12 +125,13 @@ export function decodeGrpcInferResponse(bytes: Uint8Array): InferenceResponse {
     else readShared(reader, message)
   }
   const { modelName, modelVersion, id, parameters } = message
-  return {
-    ...(id === '' ? {} : { id }),
+  const response: Mutable<InferenceResponse> = {
     model: { name: modelName, version: modelVersion },
     outputs: joinTensors(message.tensors, message.raws, 'output', modelName),
-    ...(parameters === undefined ? {} : { parameters }),
   }
+  if (id !== '') response.id = id
+  if (parameters !== undefined) response.parameters = parameters
+  return response
 }
 
 export interface EncodeOptions {

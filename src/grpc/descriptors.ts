@@ -17,7 +17,7 @@ const folder = fileURLToPath(new URL('../../../proto/', import.meta.url))
 export function loadDescriptors(files: readonly string[]): Descriptors {
   const byFile = new Map<string, Uint8Array>()
   const bySymbol = new Map<string, Uint8Array>()
-  for (const definition of Object.values(loadSync([...files], { includeDirs: [folder] }))) {
+  for (const definition of Object.values(loadSync([...files], { includeDirs: [folder], keepCase: true }))) {
     const { fileDescriptorProtos } = definition
     if (!Array.isArray(fileDescriptorProtos)) continue // a service: its messages bring the same file
     for (const bytes of fileDescriptorProtos) {

@@ -1,6 +1,7 @@
 /** `inference.GRPCInferenceService`: the V2 protocol in the union of its dialects. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { encodeGrpcInferResponse } from '../codec/v2-grpc.ts'
+import { sharedMemoryOff } from '../codec/v2-grpc-parameters.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { GrpcContext } from './context.ts'
 import type { Door, GrpcOptions } from './door.ts'
@@ -71,8 +72,5 @@ async function infer(door: Door, bytes: Buffer, context: GrpcContext): Promise<U
 }
 
 function refuseSharedMemory(): never {
-  throw new InferenceError(
-    'unimplemented',
-    'Client shared memory is disabled: this server reads no shared memory. Send tensors in raw_input_contents.',
-  )
+  throw sharedMemoryOff()
 }

@@ -325,6 +325,19 @@ describe('ModelInfer refuses', () => {
 })
 
 describe('shared memory', () => {
+  it('is refused for inputs and outputs', async () => {
+    const parameters = { shared_memory_region: { string_param: 'region' } }
+    const input = { ...int32('INPUT0'), parameters }
+    for (const request of [
+      { model_name: 'simple', inputs: [input, int32('INPUT1', sixteen)] },
+      { ...rawSimple, outputs: [{ name: 'OUTPUT0', parameters }] },
+    ]) {
+      const error = await failure(infer(request))
+      expect(error.code).toBe(status.UNIMPLEMENTED)
+      expect(error.details).toMatch(/^Client shared memory is disabled/)
+    }
+  })
+
   it.each(['Status', 'Register', 'Unregister'])('answers %s with UNIMPLEMENTED and the reason', async (verb) => {
     for (const kind of ['System', 'Cuda']) {
       const error = await failure(harness.client.call(`${kind}SharedMemory${verb}`, { name: 'region' }))

@@ -49,6 +49,11 @@ describe('reflection', () => {
     expect(original_request).toMatchObject({ file_containing_symbol: symbol })
   })
 
+  it('keeps the names of fields', async () => {
+    const { file_descriptor_response } = await ask({ file_containing_symbol: 'inference.ModelInferRequest' })
+    expect(file_descriptor_response?.file_descriptor_proto[0]?.includes('raw_input_contents')).toBe(true)
+  })
+
   it('finds a file by its name', async () => {
     const { file_descriptor_response } = await ask({ file_by_filename: 'inference.proto' })
     expect(file_descriptor_response?.file_descriptor_proto).toHaveLength(1)
