@@ -13,6 +13,8 @@ export interface InferenceRequest {
   readonly inputs: readonly Tensor[]
   /** Names of the outputs wanted; all of them where absent. */
   readonly outputs?: readonly string[]
+  /** Outputs that shall come back as their best classes, by name: how many of them, at least 1. */
+  readonly classes?: ReadonlyMap<string, number>
   readonly parameters?: Parameters
 }
 

@@ -11,6 +11,27 @@ export interface Log {
   readonly isDebugEnabled: boolean
 }
 
+/** Which levels are written; the holder may change them while the server runs. */
+export interface LogSwitches {
+  debug: boolean
+  info: boolean
+  warn: boolean
+  error: boolean
+}
+
+/** A log that writes what the switches let through, at the moment of writing. */
+export function switchedLog(log: Log, switches: Readonly<LogSwitches>): Log {
+  return {
+    debug: (fields, message) => switches.debug && log.debug(fields, message),
+    info: (fields, message) => switches.info && log.info(fields, message),
+    warn: (fields, message) => switches.warn && log.warn(fields, message),
+    error: (fields, message) => switches.error && log.error(fields, message),
+    get isDebugEnabled() {
+      return switches.debug
+    },
+  }
+}
+
 /** Writes nothing: the default of an embedder. */
 export const silentLog: Log = {
   debug: () => undefined,

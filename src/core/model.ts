@@ -74,6 +74,8 @@ export interface Hooks {
   readonly inputs?: readonly TensorMetadata[]
   /** The outputs that callers see, where `postprocess` changes them. */
   readonly outputs?: readonly TensorMetadata[]
+  /** Names of the classes, by the output whose last dimension they number. */
+  readonly labels?: ReadonlyMap<string, readonly string[]>
   /** Before batching, once per request: raw input to model input. */
   preprocess?(request: InferenceRequest, context: RequestContext): Promise<InferenceRequest>
   /** After batching, once per request: model output to answer. */
@@ -81,7 +83,7 @@ export interface Hooks {
 }
 
 /** A loaded model. */
-export interface Model extends Omit<Hooks, 'inputs' | 'outputs'> {
+export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels'> {
   readonly metadata: ModelMetadata
   /** Memory that the loaded weights hold, in bytes. */
   readonly memoryBytes: number
@@ -89,8 +91,12 @@ export interface Model extends Omit<Hooks, 'inputs' | 'outputs'> {
   readonly maxBatchSize: number
   /** How many `predict` calls may run at once. */
   readonly concurrency: number
-  /** Computes outputs from inputs. The signal fires when every caller of the batch is gone. */
-  predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]>
+  /**
+   * Computes outputs from inputs. The signal fires when every caller of the batch is gone.
+   *
+   * @param onStart called by a scheduler when the batch leaves its queue; a runtime need not know it
+   */
+  predict(batch: Batch, signal: AbortSignal, onStart?: () => void): Promise<readonly Tensor[]>
   /** Instead of `predict`, for a model that answers whole requests: a proxy, a transformer. Never batched. */
   infer?(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse>
   explain?(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse>

@@ -1,45 +1,60 @@
 /** The waist: the one way in for every door. Lease, preprocess, check, predict, postprocess; observers see each call. */
+import { rowsOf } from '../core/batch-dimension.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef, RequestContext } from '../core/inference.ts'
 import { checkRequest } from '../core/signature.ts'
 import type { ModelHandle, Repository } from '../repository/repository.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
+import type { Call, InferenceObserver, Timings, Verb } from './call.ts'
+import { withForwardedHeaders } from './forwarded-headers.ts'
+import { finish, inferWith, postprocess, preprocess } from './infer.ts'
+import type { LogSettings } from './log-settings.ts'
+import { modelConfigOf, type ModelConfig } from './model-config.ts'
+import { ModelControl, type RepositoryControl } from './model-control.ts'
+import type { ModelStatistics, StatisticsSource } from './statistics.ts'
 
-/** Milliseconds of each part of a call; 0 where a part did not run. */
-export interface Timings {
-  preprocessMs: number
-  predictMs: number
-  postprocessMs: number
-  explainMs: number
-  totalMs: number
-}
+export type { Call, InferenceObserver, Timings, Verb } from './call.ts'
 
-export type Verb = 'infer' | 'explain'
-
-/** One call as observers see it. `model` is resolved to a version once the lease is taken. */
-export interface Call {
-  readonly verb: Verb
-  readonly request: InferenceRequest
-  readonly context: RequestContext
-  readonly timings: Timings
-  /** The version that ran; absent where none was found. */
-  ref?: Required<ModelRef>
-}
-
-/** Sees each call go by: metrics and the payload log are observers. Must not throw. */
-export interface InferenceObserver {
-  onRequest?(call: Call): void
-  onResponse?(call: Call, response: InferenceResponse): void
-  onError?(call: Call, error: InferenceError): void
+/** What a server adds to the plain data plane; each part's doors are closed where it is absent. */
+export interface Extensions {
+  /** Loads and unloads on request. */
+  readonly control?: RepositoryControl
+  readonly statistics?: StatisticsSource
+  /** Levels of the log that callers may change. */
+  readonly logSettings?: LogSettings
+  /** Headers whose whole name fits become request parameters. */
+  readonly forwardedHeaders?: RegExp
 }
 
 export class DataPlane {
+  /** Models on request: index, load, unload. */
+  readonly modelControl: ModelControl
+  readonly logSettings: LogSettings | undefined
   readonly #repository: Repository
   readonly #observers: readonly InferenceObserver[]
+  readonly #statistics: StatisticsSource | undefined
+  readonly #forwardedHeaders: RegExp | undefined
 
-  constructor(repository: Repository, observers: readonly InferenceObserver[] = []) {
+  constructor(repository: Repository, observers: readonly InferenceObserver[] = [], extensions: Extensions = {}) {
     this.#repository = repository
     this.#observers = observers
+    this.modelControl = new ModelControl(repository, extensions.control)
+    this.logSettings = extensions.logSettings
+    this.#statistics = extensions.statistics
+    this.#forwardedHeaders = extensions.forwardedHeaders
+  }
+
+  /** Optional extensions of the V2 protocol that work here, by Triton's names and in its order. */
+  get extensions(): readonly string[] {
+    return [
+      'classification',
+      ...(this.modelControl.isEnabled ? ['model_repository'] : []),
+      'model_configuration',
+      'binary_tensor_data',
+      'parameters',
+      ...(this.#statistics === undefined ? [] : ['statistics']),
+      ...(this.logSettings === undefined ? [] : ['logging']),
+    ]
   }
 
   /**
@@ -84,9 +99,10 @@ export class DataPlane {
         return response
       }
       const prepared = checkRequest(await preprocess(handle, call), handle.model.metadata, handle.model.maxBatchSize)
+      call.rows = rowsOf(prepared.inputs, handle.model.metadata)
       let last: InferenceResponse = { model: handle.ref, outputs: [] }
       for await (const response of handle.model.stream(prepared, context)) {
-        last = await postprocess(handle, call, response)
+        last = finish(handle, call, await postprocess(handle, call, response))
         await emit(last, false)
       }
       return last
@@ -96,6 +112,30 @@ export class DataPlane {
   /** @throws InferenceError `not_found`, or `unavailable` while the model is not ready */
   metadata(ref: ModelRef): ServedMetadata {
     return this.#repository.metadata(ref)
+  }
+
+  /** As Triton configures such a model. @throws InferenceError `not_found`, or `unavailable` while it is not ready */
+  modelConfig(ref: ModelRef): ModelConfig {
+    const metadata = this.metadata(ref)
+    return modelConfigOf(metadata, this.status(metadata.ref).runtime)
+  }
+
+  /**
+   * What the ready versions have answered so far.
+   *
+   * @param ref all models where absent, all ready versions where it names none
+   * @throws InferenceError `not_found`; `unavailable` while not ready; `unimplemented` where nobody counts
+   */
+  statistics(ref?: ModelRef): readonly ModelStatistics[] {
+    const source = this.#statistics
+    if (source === undefined) throw new InferenceError('unimplemented', 'statistics are not kept by this server')
+    if (ref !== undefined) this.metadata(ref)
+    return this.#repository
+      .list()
+      .filter(({ state }) => state === 'ready')
+      .filter(({ ref: { name } }) => ref === undefined || name === ref.name)
+      .filter(({ ref: { version } }) => ref?.version === undefined || version === ref.version)
+      .map((status) => source.statisticsOf(status))
   }
 
   /** @throws InferenceError `not_found` */
@@ -123,8 +163,14 @@ export class DataPlane {
     context: RequestContext,
     work: (handle: ModelHandle, call: Call) => Promise<InferenceResponse>,
   ): Promise<InferenceResponse> {
-    const timings: Timings = { preprocessMs: 0, predictMs: 0, postprocessMs: 0, explainMs: 0, totalMs: 0 }
-    const call: Call = { verb, request, context, timings }
+    const timings: Timings = { preprocessMs: 0, queueMs: 0, predictMs: 0, postprocessMs: 0, explainMs: 0, totalMs: 0 }
+    const pattern = this.#forwardedHeaders
+    const call: Call = {
+      verb,
+      request: pattern === undefined ? request : withForwardedHeaders(request, context.headers, pattern),
+      context,
+      timings,
+    }
     const started = performance.now()
     for (const observer of this.#observers) observer.onRequest?.(call)
     try {
@@ -142,74 +188,4 @@ export class DataPlane {
       throw error
     }
   }
-}
-
-async function inferWith(handle: ModelHandle, call: Call): Promise<InferenceResponse> {
-  const { model } = handle
-  if (model.metadata.isDecoupled === true) throw decoupled(call.context)
-  const prepared = await preprocess(handle, call)
-  const started = performance.now()
-  const response =
-    model.infer !== undefined
-      ? await model.infer(prepared, call.context)
-      : {
-          ...(call.request.id === undefined ? {} : { id: call.request.id }),
-          model: handle.ref,
-          outputs: await predict(handle, call, prepared),
-        }
-  call.timings.predictMs = performance.now() - started
-  return pick(await postprocess(handle, call, response), call.request.outputs)
-}
-
-/** The outputs asked for and no others, in the order of the model. */
-function pick(response: InferenceResponse, wanted: readonly string[] | undefined): InferenceResponse {
-  if (wanted === undefined || response.outputs.every(({ name }) => wanted.includes(name))) return response
-  return { ...response, outputs: response.outputs.filter(({ name }) => wanted.includes(name)) }
-}
-
-/** In Triton's words. */
-function decoupled({ protocol }: RequestContext): InferenceError {
-  const door = protocol === 'grpc-v2' ? 'ModelInfer RPC' : 'HTTP end point'
-  return new InferenceError('unimplemented', `${door} doesn't support models with decoupled transaction policy`)
-}
-
-async function predict(handle: ModelHandle, call: Call, prepared: InferenceRequest) {
-  const { model, hooks } = handle
-  // A hook that makes outputs of its own needs all of the model's; what the caller wants is picked after it.
-  const makesOutputs = hooks.some((hook) => hook.outputs !== undefined)
-  const signature = makesOutputs ? { inputs: model.metadata.inputs, outputs: handle.served.outputs } : model.metadata
-  const checked = checkRequest(prepared, signature, model.maxBatchSize)
-  const wanted = makesOutputs ? undefined : checked.outputs
-  return model.predict(
-    {
-      inputs: checked.inputs,
-      ...(wanted === undefined ? {} : { outputs: wanted }),
-      ...(checked.parameters === undefined ? {} : { parameters: checked.parameters }),
-    },
-    call.context.signal,
-  )
-}
-
-async function preprocess(handle: ModelHandle, call: Call): Promise<InferenceRequest> {
-  const { model, hooks } = handle
-  if (hooks.length === 0 && model.preprocess === undefined) return call.request
-  const started = performance.now()
-  let request = call.request
-  for (const hook of hooks) if (hook.preprocess !== undefined) request = await hook.preprocess(request, call.context)
-  if (model.preprocess !== undefined) request = await model.preprocess(request, call.context)
-  call.timings.preprocessMs = performance.now() - started
-  return request
-}
-
-async function postprocess(handle: ModelHandle, call: Call, response: InferenceResponse): Promise<InferenceResponse> {
-  const { model, hooks } = handle
-  if (hooks.length === 0 && model.postprocess === undefined) return response
-  const started = performance.now()
-  let answer = response
-  if (model.postprocess !== undefined) answer = await model.postprocess(answer, call.context)
-  for (const hook of hooks.toReversed()) {
-    if (hook.postprocess !== undefined) answer = await hook.postprocess(answer, call.context)
-  }
-  call.timings.postprocessMs = performance.now() - started
-  return answer
 }

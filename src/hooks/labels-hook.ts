@@ -52,6 +52,7 @@ export async function createLabelsHook(file: LabelsFile, inner: Signature): Prom
       { ...shapeOf(source, shape), name: options.label_output, datatype: 'BYTES' },
       { ...shapeOf(source, shape), name: options.score_output, datatype: 'FP32' },
     ],
+    labels: new Map([[source.name, labels]]),
     postprocess: async (response) => withLabels(response, { name: source.name, k, labels: encoded, options }),
   }
 }

@@ -22,11 +22,14 @@ export function servedMetadata(
   { model, hooks }: LoadedModel,
   versions: readonly string[],
 ): ServedMetadata {
+  const labels = hooks.flatMap((hook) => [...(hook.labels ?? [])])
   return {
     ...model.metadata,
     ...outerSignature(model.metadata, hooks),
     ref,
     versions,
     hasExplainer: model.explain !== undefined,
+    maxBatchSize: model.maxBatchSize,
+    ...(labels.length === 0 ? {} : { labels: new Map(labels) }),
   }
 }

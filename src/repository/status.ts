@@ -25,4 +25,8 @@ export interface ServedMetadata extends ModelMetadata {
   readonly inputs: readonly TensorMetadata[]
   readonly outputs: readonly TensorMetadata[]
   readonly hasExplainer: boolean
+  /** Most rows of one request; 0 where it is not known that the first dimension is a batch. */
+  readonly maxBatchSize: number
+  /** Names of the classes, by the output whose last dimension they number. */
+  readonly labels?: ReadonlyMap<string, readonly string[]>
 }

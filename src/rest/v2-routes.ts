@@ -12,9 +12,6 @@ import type { Door } from './options.ts'
 import { HttpContext } from './request-context.ts'
 import { get, post, refuseOthers } from './routing.ts'
 
-/** Only what works. */
-export const v2Extensions: readonly string[] = ['binary_tensor_data', 'parameters']
-
 export interface ModelParams {
   readonly model: string
   readonly version?: string
@@ -35,7 +32,7 @@ export function addV2Routes(app: FastifyInstance, door: Door): void {
     sendJson(reply, { ready }, ready ? 200 : 503)
   })
   get(app, '/v2', (_request, reply) => {
-    sendJson(reply, { name: door.serverName, version: door.version, extensions: v2Extensions })
+    sendJson(reply, { name: door.serverName, version: door.version, extensions: door.dataPlane.extensions })
   })
   get(app, '/v2/models', (_request, reply) => sendJson(reply, { models: modelNames(door) }))
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) addModelRoutes(app, door, path)

@@ -72,7 +72,11 @@ export const healthCases: readonly RestCase[] = [
     title: 'A4 server metadata',
     request: 'GET /v2',
     status: 200,
-    json: { name: 'servable', version: '0.0.1', extensions: ['binary_tensor_data', 'parameters'] },
+    json: {
+      name: 'servable',
+      version: '0.0.1',
+      extensions: ['classification', 'model_configuration', 'binary_tensor_data', 'parameters'],
+    },
   },
   { title: 'A4 with a slash', request: 'GET /v2/', status: 200, contains: '"name":"servable"' },
   { title: 'A5 model metadata', request: 'GET /v2/models/simple', status: 200, json: metadata },

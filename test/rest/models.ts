@@ -188,8 +188,9 @@ function statusOf(entry: TestModel, version: string): ModelStatus {
   const base = { ref, runtime: 'test', memoryBytes: 1000, loadMs: 5 }
   if (!entry.isReady) return { ...base, state: 'loading', reason: 'still loading' }
   const parameters = { device: 'cpu', device_reason: 'no driver', placement: 'inline' }
-  const { inputs, outputs, versions } = entry
-  const metadata = { ref, versions, platform: 'onnxruntime_onnx', inputs, outputs, hasExplainer: false, parameters }
+  const { inputs, outputs, versions, maxBatchSize = 0 } = entry
+  const described = { platform: 'onnxruntime_onnx', inputs, outputs, hasExplainer: false, maxBatchSize, parameters }
+  const metadata = { ...described, ref, versions }
   return { ...base, state: 'ready', metadata }
 }
 

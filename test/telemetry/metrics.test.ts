@@ -7,7 +7,8 @@ import { Metrics } from '../../src/telemetry/metrics.ts'
 
 const ref = { name: 'iris', version: '2' }
 const parameters = { device: 'cpu', placement: 'inline', device_reason: 'no "driver"\nhere' }
-const metadata = { ref, versions: ['2'], platform: 'test', inputs: [], outputs: [], hasExplainer: false, parameters }
+const described = { platform: 'test', inputs: [], outputs: [], hasExplainer: false, maxBatchSize: 0, parameters }
+const metadata = { ...described, ref, versions: ['2'] }
 const ready: ModelStatus = { ref, state: 'ready', runtime: 'onnx', memoryBytes: 4096, loadMs: 250, metadata }
 const failed: ModelStatus = {
   ref: { name: 'bad', version: '1' },
@@ -31,7 +32,7 @@ function callOf(name = 'iris', timings: Partial<Call['timings']> = {}, isFound =
     verb: 'infer',
     request: { model: { name }, inputs: [] },
     context: { requestId: '1', protocol: 'v2', headers: {}, signal: new AbortController().signal },
-    timings: { preprocessMs: 0, predictMs: 0, postprocessMs: 0, explainMs: 0, totalMs: 0, ...timings },
+    timings: { preprocessMs: 0, queueMs: 0, predictMs: 0, postprocessMs: 0, explainMs: 0, totalMs: 0, ...timings },
     ...(isFound ? { ref: { name, version: '2' } } : {}),
   }
 }

@@ -1,0 +1,35 @@
+/** One call on its way through the data plane, and who looks on. */
+import type { InferenceError } from '../core/errors.ts'
+import type { InferenceRequest, InferenceResponse, ModelRef, RequestContext } from '../core/inference.ts'
+
+/** Milliseconds of each part of a call; 0 where a part did not run. */
+export interface Timings {
+  preprocessMs: number
+  /** Part of `predictMs`: what the request waited for its turn. */
+  queueMs: number
+  predictMs: number
+  postprocessMs: number
+  explainMs: number
+  totalMs: number
+}
+
+export type Verb = 'infer' | 'explain'
+
+/** One call as observers see it. `model` is resolved to a version once the lease is taken. */
+export interface Call {
+  readonly verb: Verb
+  readonly request: InferenceRequest
+  readonly context: RequestContext
+  readonly timings: Timings
+  /** The version that ran; absent where none was found. */
+  ref?: Required<ModelRef>
+  /** Rows that were given to the model; absent where it was not asked. */
+  rows?: number
+}
+
+/** Sees each call go by: metrics and the payload log are observers. Must not throw. */
+export interface InferenceObserver {
+  onRequest?(call: Call): void
+  onResponse?(call: Call, response: InferenceResponse): void
+  onError?(call: Call, error: InferenceError): void
+}

@@ -1,0 +1,94 @@
+/** One call and one model: hooks, check, prediction, and the form of the answer. */
+import { rowsOf } from '../core/batch-dimension.ts'
+import { InferenceError } from '../core/errors.ts'
+import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
+import { checkRequest } from '../core/signature.ts'
+import type { ModelHandle } from '../repository/repository.ts'
+import type { Call } from './call.ts'
+import { classify } from './classification.ts'
+
+/** Answers a call by one response of the model. */
+export async function inferWith(handle: ModelHandle, call: Call): Promise<InferenceResponse> {
+  const { model } = handle
+  if (model.metadata.isDecoupled === true) throw decoupled(call.context)
+  const prepared = await preprocess(handle, call)
+  const started = performance.now()
+  call.rows = rowsOf(prepared.inputs, model.metadata)
+  const response =
+    model.infer !== undefined
+      ? await model.infer(prepared, call.context)
+      : {
+          ...(call.request.id === undefined ? {} : { id: call.request.id }),
+          model: handle.ref,
+          outputs: await predict(handle, call, prepared),
+        }
+  call.timings.predictMs = performance.now() - started
+  return finish(handle, call, await postprocess(handle, call, response))
+}
+
+/** What the caller asked for, in the form that it asked for. */
+export function finish(handle: ModelHandle, { request }: Call, response: InferenceResponse): InferenceResponse {
+  const picked = pick(response, request.outputs)
+  return request.classes === undefined ? picked : classify(picked, request.classes, handle.served)
+}
+
+/** The outputs asked for and no others, in the order of the model. */
+function pick(response: InferenceResponse, wanted: readonly string[] | undefined): InferenceResponse {
+  if (wanted === undefined || response.outputs.every(({ name }) => wanted.includes(name))) return response
+  return { ...response, outputs: response.outputs.filter(({ name }) => wanted.includes(name)) }
+}
+
+/** In Triton's words. */
+function decoupled({ protocol }: RequestContext): InferenceError {
+  const door = protocol === 'grpc-v2' ? 'ModelInfer RPC' : 'HTTP end point'
+  return new InferenceError('unimplemented', `${door} doesn't support models with decoupled transaction policy`)
+}
+
+async function predict(handle: ModelHandle, call: Call, prepared: InferenceRequest) {
+  const { model, hooks } = handle
+  // A hook that makes outputs of its own needs all of the model's; what the caller wants is picked after it.
+  const makesOutputs = hooks.some((hook) => hook.outputs !== undefined)
+  const signature = makesOutputs ? { inputs: model.metadata.inputs, outputs: handle.served.outputs } : model.metadata
+  const checked = checkRequest(prepared, signature, model.maxBatchSize)
+  const wanted = makesOutputs ? undefined : checked.outputs
+  const queued = performance.now()
+  return model.predict(
+    {
+      inputs: checked.inputs,
+      ...(wanted === undefined ? {} : { outputs: wanted }),
+      ...(checked.parameters === undefined ? {} : { parameters: checked.parameters }),
+    },
+    call.context.signal,
+    () => (call.timings.queueMs = performance.now() - queued),
+  )
+}
+
+/** The request as the hooks and the model leave it. */
+export async function preprocess(handle: ModelHandle, call: Call): Promise<InferenceRequest> {
+  const { model, hooks } = handle
+  if (hooks.length === 0 && model.preprocess === undefined) return call.request
+  const started = performance.now()
+  let request = call.request
+  for (const hook of hooks) if (hook.preprocess !== undefined) request = await hook.preprocess(request, call.context)
+  if (model.preprocess !== undefined) request = await model.preprocess(request, call.context)
+  call.timings.preprocessMs = performance.now() - started
+  return request
+}
+
+/** The response as the model and the hooks leave it. */
+export async function postprocess(
+  handle: ModelHandle,
+  call: Call,
+  response: InferenceResponse,
+): Promise<InferenceResponse> {
+  const { model, hooks } = handle
+  if (hooks.length === 0 && model.postprocess === undefined) return response
+  const started = performance.now()
+  let answer = response
+  if (model.postprocess !== undefined) answer = await model.postprocess(answer, call.context)
+  for (const hook of hooks.toReversed()) {
+    if (hook.postprocess !== undefined) answer = await hook.postprocess(answer, call.context)
+  }
+  call.timings.postprocessMs = performance.now() - started
+  return answer
+}

@@ -1,0 +1,110 @@
+/** A model as Triton would configure it, derived from what is known of it. The names are those of Triton's ModelConfig. */
+import { hasBatchDimension } from '../core/batch-dimension.ts'
+import type { TensorMetadata } from '../core/model.ts'
+import type { DataType } from '../core/tensor.ts'
+import type { ServedMetadata } from '../repository/status.ts'
+
+export interface ModelConfigTensor {
+  readonly name: string
+  /** `TYPE_FP32`; BYTES is `TYPE_STRING`. */
+  readonly data_type: string
+  /** Without the batch dimension where `max_batch_size` is above 0; at least one. */
+  readonly dims: readonly number[]
+  /** The shape that the model itself sees, where it is a scalar. */
+  readonly reshape?: { readonly shape: readonly number[] }
+}
+
+export interface ModelConfigInput extends ModelConfigTensor {
+  readonly format: 'FORMAT_NONE'
+  readonly is_shape_tensor: false
+  readonly allow_ragged_batch: false
+  readonly optional: boolean
+}
+
+export interface ModelConfigOutput extends ModelConfigTensor {
+  readonly label_filename: string
+  readonly is_shape_tensor: false
+}
+
+export interface InstanceGroup {
+  readonly name: string
+  readonly kind: 'KIND_CPU' | 'KIND_GPU'
+  readonly count: number
+  readonly gpus: readonly number[]
+}
+
+export interface ModelConfig {
+  readonly name: string
+  readonly platform: string
+  readonly backend: string
+  /** Every version that is found is served. */
+  readonly version_policy: { readonly all: Readonly<Record<string, never>> }
+  /** 0 where no limit is set, or the first dimension is no batch. */
+  readonly max_batch_size: number
+  readonly input: readonly ModelConfigInput[]
+  readonly output: readonly ModelConfigOutput[]
+  readonly instance_group: readonly InstanceGroup[]
+  readonly default_model_filename: string
+  /** Facts of this server: device, placement, … */
+  readonly parameters: Readonly<Record<string, { readonly string_value: string }>>
+  readonly model_transaction_policy: { readonly decoupled: boolean }
+}
+
+/** Triton's names: backend, and the file of a version directory. */
+const backends: Readonly<Record<string, readonly [backend: string, file: string]>> = {
+  onnxruntime_onnx: ['onnxruntime', 'model.onnx'],
+  tensorflow_savedmodel: ['tensorflow', 'model.savedmodel'],
+}
+
+/** @param runtime name of the runtime, which is the backend where Triton has none for the platform */
+export function modelConfigOf(metadata: ServedMetadata, runtime: string): ModelConfig {
+  const { ref, platform, inputs, outputs, parameters = {} } = metadata
+  const maxBatchSize = hasBatchDimension(metadata) ? metadata.maxBatchSize : 0
+  const [backend, file] = backends[platform] ?? [runtime, '']
+  return {
+    name: ref.name,
+    platform,
+    backend,
+    version_policy: { all: {} },
+    max_batch_size: maxBatchSize,
+    input: inputs.map((input) => ({
+      ...tensorOf(input, maxBatchSize > 0),
+      format: 'FORMAT_NONE',
+      is_shape_tensor: false,
+      allow_ragged_batch: false,
+      optional: input.isOptional === true,
+    })),
+    output: outputs.map((output) => ({
+      ...tensorOf(output, maxBatchSize > 0),
+      label_filename: '',
+      is_shape_tensor: false,
+    })),
+    instance_group: [instanceGroupOf(metadata)],
+    default_model_filename: file,
+    parameters: Object.fromEntries(
+      Object.entries(parameters).map(([key, value]) => [key, { string_value: String(value) }]),
+    ),
+    model_transaction_policy: { decoupled: metadata.isDecoupled === true },
+  }
+}
+
+function tensorOf({ name, datatype, shape }: TensorMetadata, hasBatch: boolean): ModelConfigTensor {
+  const dims = hasBatch ? shape.slice(1) : shape
+  const described = { name, data_type: dataTypeOf(datatype) }
+  return dims.length > 0 ? { ...described, dims } : { ...described, dims: [1], reshape: { shape: [] } }
+}
+
+function dataTypeOf(datatype: DataType): string {
+  return `TYPE_${datatype === 'BYTES' ? 'STRING' : datatype}`
+}
+
+function instanceGroupOf({ ref, parameters }: ServedMetadata): InstanceGroup {
+  const { device, instances } = parameters ?? {}
+  const gpu = /^cuda:(\d+)$/.exec(String(device))?.[1]
+  return {
+    name: ref.name,
+    kind: gpu === undefined ? 'KIND_CPU' : 'KIND_GPU',
+    count: typeof instances === 'number' ? instances : 1,
+    gpus: gpu === undefined ? [] : [Number(gpu)],
+  }
+}
