@@ -14,8 +14,8 @@ export interface PlacementChoice {
 const inlineRunUs = 50
 /** Larger files hold enough work or memory to stay off the main thread. */
 const inlineFileBytes = 1_000_000
-/** The file is opened once more on the main thread, which stands still meanwhile. */
-const inlineOpenMs = 10
+/** The file is opened once more on the main thread, which stands still meanwhile. A busy machine takes 40 ms for any. */
+const inlineOpenMs = 50
 /** A request may keep the main thread this long; predicted from its size. */
 const inlineRequestUs = 200
 /** No measured slope is trusted beyond this. */

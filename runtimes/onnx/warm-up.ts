@@ -7,9 +7,9 @@ import type { Run } from './session.ts'
 
 /** Microseconds of a run inside its thread. Absent where no made-up input was accepted. */
 export interface Timings {
-  /** Median with one row. */
+  /** With one row. */
   readonly runUs?: number
-  /** Median with {@link manyRows} rows, where the first dimension is free and the model cheap. */
+  /** With {@link manyRows} rows, where the first dimension is free and the model cheap. */
   readonly manyRowsUs?: number
   /** Bytes of the one-row inputs. */
   readonly rowBytes?: number
@@ -62,7 +62,7 @@ async function measureMany(run: Run, inputs: readonly Tensor[]): Promise<number 
   }
 }
 
-/** The median of the later half, in microseconds: earlier runs allocate, and run uncompiled. */
+/** The least of the later half, in microseconds: earlier runs allocate and run uncompiled, and a busy machine only adds. */
 async function measure(run: Run, inputs: readonly Tensor[]): Promise<number> {
   const times: number[] = []
   const begun = performance.now()
@@ -72,6 +72,5 @@ async function measure(run: Run, inputs: readonly Tensor[]): Promise<number> {
     times.push((performance.now() - started) * 1000)
     if (performance.now() - begun > budgetMs * 20) break
   }
-  const counted = times.slice(Math.floor(times.length / 2)).sort((a, b) => a - b)
-  return counted[Math.floor(counted.length / 2)] ?? 0
+  return Math.min(...times.slice(Math.floor(times.length / 2)))
 }

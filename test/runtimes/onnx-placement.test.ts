@@ -52,7 +52,7 @@ describe('the choice of a placement', () => {
     ['a longer run', withRun(80), /80 µs, more than the way/],
     ['a data-dependent operator', { ...info, file: { ...info.file, operators: { Expand: 1 } } }, /operator Expand/],
     ['a large file', { ...info, file: { ...info.file, fileBytes: 2_000_000 } }, /2000000 bytes/],
-    ['a file slow to open', { ...info, openMs: 25 }, /25 ms to open/],
+    ['a file slow to open', { ...info, openMs: 75 }, /75 ms to open/],
     ['no measurement', { ...info, timings: { failure: 'no luck' } }, /not measured: no luck/],
   ])('keeps a model with %s in the pool', (_title, model, reason) => {
     expect(choosePlacement(model, 'cpu')).toMatchObject({ placement: 'pool', reason: reason, inlineMaxBytes: 0 })
