@@ -5,3 +5,12 @@ export type { OutputEncoding, RequestedOutput } from './v2-outputs.ts'
 export type { EncodedBody } from './v2-binary.ts'
 export { decodeV1Request, decodeV1Response, encodeV1Request, encodeV1Response } from './v1.ts'
 export type { V1Call, V1Format } from './v1.ts'
+export {
+  decodeGrpcInferRequest,
+  decodeGrpcInferResponse,
+  encodeGrpcInferRequest,
+  encodeGrpcInferResponse,
+  encodeGrpcStreamResponse,
+  peekGrpcInferRequest,
+} from './v2-grpc.ts'
+export type { GrpcCall } from './v2-grpc.ts'
