@@ -6,6 +6,7 @@ import { STATUS_CODES } from 'node:http'
 import { InferenceError } from '../core/errors.ts'
 import { errorBody, sendError } from './answer.ts'
 import { pathOf } from './inference.ts'
+import { addManagementRoutes } from './management-routes.ts'
 import { openDoor } from './options.ts'
 import type { Door, RestOptions } from './options.ts'
 import { requestIdOf } from './request-context.ts'
@@ -40,10 +41,11 @@ export function createRestApp(options: RestOptions): FastifyInstance {
     },
   })
   acceptAnyBody(app, door)
-  answerErrors(app, door)
   logAccess(app, door)
+  answerErrors(app, door)
   addServiceRoutes(app, door)
   addV2Routes(app, door)
+  addManagementRoutes(app, door)
   addV1Routes(app, door)
   abortOn(options.signal, door)
   return app
@@ -74,18 +76,22 @@ function unknownPath(method: string, url: string): HttpRefusal {
   return new HttpRefusal(404, 'Not Found')
 }
 
-/** One line per request, where debug is on; nothing at all where it is off. */
+/** One line per request while debug is on; next to nothing while it is off. */
 function logAccess(app: FastifyInstance, door: Door): void {
-  if (!door.log.isDebugEnabled) return
-  app.addHook('onResponse', (request, reply, done) => {
-    const fields = {
-      requestId: request.id,
-      method: request.method,
-      path: request.url,
-      status: reply.raw.statusCode,
-      ms: Math.round(reply.elapsedTime * 1000) / 1000,
+  app.addHook('onRequest', (request, reply, done) => {
+    if (door.log.isDebugEnabled) {
+      const started = performance.now()
+      reply.raw.once('close', () => {
+        const fields = {
+          requestId: request.id,
+          method: request.method,
+          path: request.url,
+          status: reply.raw.statusCode,
+          ms: Math.round((performance.now() - started) * 1000) / 1000,
+        }
+        door.log.debug(fields, 'request')
+      })
     }
-    door.log.debug(fields, 'request')
     done()
   })
 }
