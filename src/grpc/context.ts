@@ -12,16 +12,20 @@ let idCounter = 0
 /** What grpc-js hands to a handler of any kind. */
 export type ServerCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' | 'getDeadline'> & EventEmitter
 
+/** The protocols that travel by gRPC. */
+export type GrpcProtocol = 'grpc-v1' | 'grpc-v2'
+
 export class GrpcContext implements RequestContext {
   readonly requestId: string
-  readonly protocol = 'grpc-v2'
+  readonly protocol: GrpcProtocol
   readonly #call: ServerCall
   #headers: Record<string, string> | undefined
   #controller: AbortController | undefined
   #isReleased = false
 
-  constructor(call: ServerCall) {
+  constructor(call: ServerCall, protocol: GrpcProtocol = 'grpc-v2') {
     this.#call = call
+    this.protocol = protocol
     this.requestId = given(call.metadata) ?? nextRequestId()
   }
 

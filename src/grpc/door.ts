@@ -4,11 +4,12 @@ import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { DataPlane } from '../dataplane/dataplane.ts'
+import type { GrpcProtocol } from './context.ts'
 
 /** The metrics as this door sees them. */
 export interface GrpcMetrics {
   /** A request that was refused before the data plane saw it: a message that cannot be decoded, a server that drains. */
-  countRefusal(ref: ModelRef, protocol: 'grpc-v2', verb: 'infer', code: ErrorCode): void
+  countRefusal(ref: ModelRef, protocol: GrpcProtocol, verb: 'infer', code: ErrorCode): void
 }
 
 export interface GrpcOptions {

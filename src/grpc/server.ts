@@ -5,6 +5,8 @@ import { healthService, healthServiceName, implementHealth } from './health.ts'
 import { implementInference, inferenceService, inferenceServiceName } from './inference-service.ts'
 import { Listener } from './listener.ts'
 import { messageLimit } from './message-limit.ts'
+import { implementModelService, modelService, modelServiceName } from './model-service.ts'
+import { implementPrediction, predictionService, predictionServiceName } from './prediction-service.ts'
 import { implementReflection, reflectionServiceNames, reflectionServices } from './reflection.ts'
 
 export interface GrpcServer {
@@ -18,17 +20,31 @@ export interface GrpcServer {
   drain(deadlineMs: number): Promise<void>
 }
 
+/** The services that answer for models. */
+const modelServices = [inferenceServiceName, predictionServiceName, modelServiceName]
+
+const protoFiles = [
+  'inference.proto',
+  'tensorflow_serving/apis/prediction_service.proto',
+  'tensorflow_serving/apis/model_service.proto',
+  'health.proto',
+  'reflection.proto',
+  'reflection_v1alpha.proto',
+]
+
 const defaultMaxMessageBytes = 64 * 1024 * 1024
 
 export function createGrpcServer(options: GrpcOptions): GrpcServer {
   const door = new Door(options)
   const server = new Server(serverOptions(options.limits?.maxMessageBytes ?? defaultMaxMessageBytes))
   server.addService(inferenceService, implementInference(door, options))
-  server.addService(healthService, implementHealth(door, [inferenceServiceName]))
+  server.addService(predictionService, implementPrediction(door))
+  server.addService(modelService, implementModelService(door))
+  server.addService(healthService, implementHealth(door, modelServices))
   const reflection = implementReflection(
     door,
-    [inferenceServiceName, healthServiceName, ...reflectionServiceNames],
-    ['inference.proto', 'health.proto', 'reflection.proto', 'reflection_v1alpha.proto'],
+    [...modelServices, healthServiceName, ...reflectionServiceNames],
+    protoFiles,
   )
   for (const service of reflectionServices) server.addService(service, reflection)
   const listener = new Listener(server)

@@ -2,7 +2,7 @@
 import type { handleUnaryCall, MethodDefinition, ServiceDefinition } from '@grpc/grpc-js'
 import { InferenceError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { GrpcContext } from './context.ts'
+import { GrpcContext, type GrpcProtocol } from './context.ts'
 import { statusOf } from './status.ts'
 
 export type BytesMethod = MethodDefinition<Buffer, Buffer>
@@ -39,9 +39,13 @@ export function defineService(
 export type UnaryHandler = (request: Buffer, context: GrpcContext) => Uint8Array | Promise<Uint8Array>
 
 /** A handler as grpc-js calls it: what it throws becomes a status. */
-export function unary(log: Log, handler: UnaryHandler): handleUnaryCall<Buffer, Buffer> {
+export function unary(
+  log: Log,
+  handler: UnaryHandler,
+  protocol: GrpcProtocol = 'grpc-v2',
+): handleUnaryCall<Buffer, Buffer> {
   return (call, callback) => {
-    const context = new GrpcContext(call)
+    const context = new GrpcContext(call, protocol)
     const succeed = (response: Uint8Array): void => {
       context.release()
       callback(null, asBuffer(response))

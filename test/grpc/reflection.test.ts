@@ -30,6 +30,8 @@ describe('reflection', () => {
     const { list_services_response } = await ask({ list_services: '' }, version)
     expect(list_services_response?.service.map(({ name }) => name)).toEqual([
       'inference.GRPCInferenceService',
+      'tensorflow.serving.PredictionService',
+      'tensorflow.serving.ModelService',
       'grpc.health.v1.Health',
       'grpc.reflection.v1.ServerReflection',
       'grpc.reflection.v1alpha.ServerReflection',
@@ -39,6 +41,8 @@ describe('reflection', () => {
   it.each([
     'inference.GRPCInferenceService',
     'inference.GRPCInferenceService.ModelInfer',
+    'tensorflow.serving.PredictionService.Predict',
+    'tensorflow.TensorShapeProto.Dim',
     'inference.ModelInferRequest.InferInputTensor',
     'grpc.health.v1.HealthCheckResponse.ServingStatus',
     'grpc.reflection.v1.ServerReflection',

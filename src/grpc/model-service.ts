@@ -1,0 +1,25 @@
+/** `tensorflow.serving.ModelService`: the states of a model's versions. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import { decodeModelStatusRequest, encodeModelStatusResponse } from '../codec/tensorflow/index.ts'
+import { InferenceError } from '../core/errors.ts'
+import { versionStatuses } from '../repository/version-status.ts'
+import type { Door } from './door.ts'
+import { defineService, unary } from './service.ts'
+
+export const modelServiceName = 'tensorflow.serving.ModelService'
+
+export const modelService = defineService(modelServiceName, { GetModelStatus: {} })
+
+/** The handlers of the service. */
+export function implementModelService(door: Door): UntypedServiceImplementation {
+  return { GetModelStatus: unary(door.log, (request) => getModelStatus(door, request), 'grpc-v1') }
+}
+
+/** A label is not looked at: TF Serving answers all versions too (get_model_status_impl.cc). */
+function getModelStatus({ dataPlane }: Door, bytes: Buffer): Uint8Array {
+  const { name, version } = decodeModelStatusRequest(bytes)
+  if (name === '') throw new InferenceError('invalid_argument', 'ModelSpec has no name specified.')
+  return encodeModelStatusResponse(
+    versionStatuses(dataPlane.models(), { name, ...(version === undefined ? {} : { version }) }),
+  )
+}

@@ -1,0 +1,140 @@
+/** `tensorflow.serving.PredictionService`: TF Serving's protocol, for every model whatever its runtime. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import { columnShape } from '../codec/column.ts'
+import {
+  decodeModelMetadataRequest,
+  decodePredictRequest,
+  encodeModelMetadataResponse,
+  encodePredictResponse,
+  peekModelSpec,
+} from '../codec/tensorflow/index.ts'
+import type { PredictCall } from '../codec/tensorflow/index.ts'
+import { InferenceError } from '../core/errors.ts'
+import type { InferenceRequest } from '../core/inference.ts'
+import type { Tensor } from '../core/tensor.ts'
+import type { ServedMetadata } from '../repository/status.ts'
+import type { GrpcContext } from './context.ts'
+import type { Door } from './door.ts'
+import { classify, multiInference, regress } from './example-inference.ts'
+import { defineService, unary, type UnaryHandler } from './service.ts'
+import { answeredSpec, refOf, servedModel, signatureOf } from './serving-model.ts'
+
+export const predictionServiceName = 'tensorflow.serving.PredictionService'
+
+export const predictionService = defineService(predictionServiceName, {
+  Predict: {},
+  Classify: {},
+  Regress: {},
+  MultiInference: {},
+  GetModelMetadata: {},
+})
+
+/** Names of the one signature of a model, its own inputs and outputs. */
+const signatures: readonly string[] = ['serving_default', 'predict']
+
+/** The handlers of the service. */
+export function implementPrediction(door: Door): UntypedServiceImplementation {
+  const handlers: Readonly<Record<string, UnaryHandler>> = {
+    Predict: counted(door, predict),
+    Classify: counted(door, classify),
+    Regress: counted(door, regress),
+    MultiInference: counted(door, multiInference),
+    GetModelMetadata: (request) => describe(door, request),
+  }
+  return Object.fromEntries(
+    Object.entries(handlers).map(([method, handler]) => [method, unary(door.log, handler, 'grpc-v1')]),
+  )
+}
+
+/** Reads a request that may run now, and runs it. What it throws at once was refused before the data plane saw it. */
+type Call = (door: Door, bytes: Buffer, context: GrpcContext) => Promise<Uint8Array>
+
+function counted(door: Door, call: Call): UnaryHandler {
+  return (bytes, context) => {
+    try {
+      door.refuseWhileDraining()
+      return call(door, bytes, context)
+    } catch (reason) {
+      const { name, version } = peekModelSpec(bytes)
+      const ref = version === undefined ? { name } : { name, version }
+      door.metrics?.countRefusal(ref, 'grpc-v1', 'infer', InferenceError.from(reason).code)
+      throw reason
+    }
+  }
+}
+
+function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
+  const call = decodePredictRequest(bytes)
+  const request = requestOf(call, servedModel(door, refOf(call.spec)), context)
+  return run()
+
+  async function run(): Promise<Uint8Array> {
+    const { model, outputs } = await door.dataPlane.infer(request, context)
+    return encodePredictResponse({ spec: answeredSpec(call.spec, model.version), outputs })
+  }
+}
+
+/** @throws InferenceError where names do not fit the signature, in TF Serving's words */
+function requestOf(call: PredictCall, served: ServedMetadata, { requestId }: GrpcContext): InferenceRequest {
+  const signature = signatureOf(call.spec)
+  if (!signatures.includes(signature)) {
+    throw new InferenceError('failed_precondition', `Serving signature key "${signature}" not found.`)
+  }
+  checkOutputs(call.outputFilter, served)
+  return {
+    id: requestId,
+    model: refOf(call.spec),
+    inputs: fitInputs(call.inputs, served),
+    ...(call.outputFilter.length === 0 ? {} : { outputs: call.outputFilter }),
+  }
+}
+
+function fitInputs(inputs: readonly Tensor[], { inputs: expected }: ServedMetadata): readonly Tensor[] {
+  if (expected.length === 0) return inputs // such a model looks for itself
+  const given = new Set(inputs.map(({ name }) => name))
+  const known = new Set(expected.map(({ name }) => name))
+  const extra = [...given].filter((name) => !known.has(name))
+  const missing = expected.filter(({ name, isOptional }) => isOptional !== true && !given.has(name))
+  if (extra.length > 0 || missing.length > 0) {
+    throw invalid(
+      `input size does not match signature: ${given.size}!=${known.size} len({${list(given)}}) != ` +
+        `len({${list(known)}}). Sent extra: {${list(extra)}}. ` +
+        `Missing but required: {${list(missing.map(({ name }) => name))}}.`,
+    )
+  }
+  return inputs.map((input) => {
+    const metadata = expected.find(({ name }) => name === input.name)
+    const shape = metadata === undefined ? input.shape : columnShape(input.shape, metadata)
+    return shape === input.shape ? input : { ...input, shape }
+  })
+}
+
+function checkOutputs(filter: readonly string[], { outputs }: ServedMetadata): void {
+  const seen = new Set<string>()
+  for (const name of filter) {
+    if (seen.has(name)) throw invalid(`duplicate output tensor alias: ${name}`)
+    seen.add(name)
+    if (outputs.length > 0 && !outputs.some((output) => output.name === name)) {
+      const known = list(outputs.map((output) => output.name))
+      throw invalid(`output tensor alias not found in signature: ${name} Outputs expected to be in the set {${known}}.`)
+    }
+  }
+}
+
+function describe(door: Door, bytes: Buffer): Uint8Array {
+  const { spec, fields } = decodeModelMetadataRequest(bytes)
+  if (fields.length === 0) throw invalid('GetModelMetadataRequest must specify at least one metadata_field')
+  for (const field of fields) {
+    if (field !== 'signature_def') throw invalid(`Metadata field ${field} is not supported`)
+  }
+  const served = servedModel(door, refOf(spec))
+  return encodeModelMetadataResponse({ name: spec.name, version: served.ref.version, signatureName: '' }, served)
+}
+
+function list(names: Iterable<string>): string {
+  return [...names].join(',')
+}
+
+function invalid(message: string): InferenceError {
+  return new InferenceError('invalid_argument', message)
+}

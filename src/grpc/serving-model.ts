@@ -1,0 +1,49 @@
+/** Which model a ModelSpec of TF Serving means, and what TF Serving says where there is none. */
+import { defaultSignature, type ModelSpec } from '../codec/tensorflow/index.ts'
+import { InferenceError } from '../core/errors.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { ServedMetadata } from '../repository/status.ts'
+import type { Door } from './door.ts'
+
+/**
+ * The model that is asked for.
+ *
+ * @throws InferenceError `invalid_argument` where no model is named, or by a label that no version has
+ */
+export function refOf({ name, version, versionLabel }: ModelSpec): ModelRef {
+  if (name === '') throw new InferenceError('invalid_argument', 'ModelSpec has no name specified.')
+  if (versionLabel !== undefined) {
+    throw new InferenceError('invalid_argument', `Unrecognized servable version label: ${versionLabel}`)
+  }
+  return version === undefined ? { name } : { name, version }
+}
+
+/**
+ * The metadata of a model that can answer.
+ *
+ * @throws InferenceError `not_found` for a model or version that is not there or unloaded, `failed_precondition` with the
+ *   reason for one that failed to load, `unavailable` for one that still loads
+ */
+export function servedModel({ dataPlane }: Door, ref: ModelRef): ServedMetadata {
+  try {
+    return dataPlane.metadata(ref)
+  } catch (reason) {
+    const { code, message } = InferenceError.from(reason)
+    if (code !== 'not_found' && code !== 'unavailable') throw reason
+    const state = code === 'not_found' ? 'unloaded' : dataPlane.status(ref).state
+    const which = ref.version === undefined ? `Latest(${ref.name})` : `Specific(${ref.name}, ${ref.version})`
+    if (state === 'loading') throw reason
+    if (state === 'failed') throw new InferenceError('failed_precondition', message, { cause: reason })
+    throw new InferenceError('not_found', `Servable not found for request: ${which}`, { cause: reason })
+  }
+}
+
+/** The spec of an answer: what ran. */
+export function answeredSpec(spec: ModelSpec, version: string): ModelSpec {
+  return { name: spec.name, version, signatureName: signatureOf(spec) }
+}
+
+/** The signature that is asked for; the default one where none is named. */
+export function signatureOf({ signatureName }: ModelSpec): string {
+  return signatureName === '' ? defaultSignature : signatureName
+}
