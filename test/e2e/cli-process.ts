@@ -147,7 +147,7 @@ export class Bench {
   async close(): Promise<void> {
     for (const cli of this.#started) cli.kill('SIGKILL')
     await Promise.all(this.#started.map(({ ended }) => ended))
-    for (const path of this.#directories) await rm(path, { recursive: true, force: true })
+    for (const path of this.#directories) await rm(path, { recursive: true, force: true, maxRetries: 5 })
     this.#started.length = 0
     this.#directories.length = 0
   }
