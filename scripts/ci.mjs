@@ -37,7 +37,8 @@ function step(name, work) {
 }
 
 function run(command, args, environment = {}) {
-  return spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...environment } }).status
+  return spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...environment } })
+    .status
 }
 
 function count(status) {

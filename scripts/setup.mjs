@@ -31,7 +31,10 @@ if (readStamp('dist/.servable-built') !== sourceHash) {
 }
 
 function run(command, args) {
-  const result = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], shell: process.platform === 'win32' })
+  const result = spawnSync(command, args, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  })
   if (result.error) console.error(`servable: ${command} could not be started: ${result.error.message}`)
   if (result.status !== 0) process.exit(result.status ?? 1)
 }
