@@ -56,8 +56,11 @@ export class ModelRepository implements Repository {
   }
 
   get isReady(): boolean {
-    for (const { slots } of this.#families.values()) {
-      for (const { state } of slots) if (state === 'loading' || state === 'failed') return false
+    for (const { slots, current } of this.#families.values()) {
+      for (const { state, isAnnounced } of slots) {
+        // A version that came later does not count while another answers: its load must not take the server out of service.
+        if ((state === 'loading' || state === 'failed') && (isAnnounced || current === undefined)) return false
+      }
     }
     return true
   }

@@ -19,6 +19,7 @@ export class ModelSlot {
   readonly #around: SlotSurroundings
   readonly #retiring = new Set<Promise<void>>()
   #state: ModelState = 'unloaded'
+  #isAnnounced = false
   #reason: string | undefined
   #runtime: string
   #loadMs: number | undefined
@@ -61,8 +62,14 @@ export class ModelSlot {
     }
   }
 
+  /** Asked for when the server started. */
+  get isAnnounced(): boolean {
+    return this.#isAnnounced
+  }
+
   /** Counts as loading from here on, until it is loaded or unloaded. */
   announce(): void {
+    this.#isAnnounced = true
     if (this.#state === 'unloaded') this.#become('loading', 'waiting for its turn')
   }
 

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { DeviceRequest, PlacementRequest } from '../core/model.ts'
+import { headerPattern } from '../dataplane/forwarded-headers.ts'
 import {
   bytes,
   choice,
@@ -81,6 +82,18 @@ export const serveSettings = {
     default: 64 * 2 ** 20, // as Triton
     value: 'SIZE',
     description: 'largest request body, compressed or not: 64MiB, 1GB',
+  }),
+  modelControl: setting<'none' | 'explicit'>({
+    parse: choice('none', 'explicit'),
+    default: 'explicit',
+    value: 'none|explicit',
+    description: 'explicit: callers may load and unload models; none for servers that strangers reach',
+  }),
+  httpHeaderForwardPattern: setting<RegExp | undefined>({
+    parse: headerPattern,
+    default: undefined,
+    value: 'REGEX',
+    description: 'headers (and gRPC metadata) whose whole name fits become string parameters of the request',
   }),
   exitOnLoadFailure: setting({
     parse: flag,

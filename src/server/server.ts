@@ -6,15 +6,17 @@ import { InferenceError, messageOf } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { Runtime } from '../core/model.ts'
-import { DataPlane } from '../dataplane/dataplane.ts'
+import { DataPlane, type Extensions } from '../dataplane/dataplane.ts'
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import { ModelRepository } from '../repository/model-repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
 import { createRestApp } from '../rest/app.ts'
-import { createLog } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { Statistics } from '../telemetry/statistics.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
+import { ModelLoader, type FindSources } from './model-loader.ts'
 import { findModels, type ModelSources, type ServedModelSource } from './models.ts'
+import { openLog } from './open-log.ts'
 import { RunningCalls } from './running-calls.ts'
 import { version } from './version.ts'
 
@@ -39,6 +41,14 @@ export interface Addresses {
   readonly grpc?: string
 }
 
+/** What {@link createServer} has found and opened. */
+interface ServerParts {
+  readonly sources: readonly ServedModelSource[]
+  readonly find: FindSources
+  readonly log: Log
+  readonly extensions: Extensions
+}
+
 /** A server inside this program. Nothing listens and nothing is loaded before {@link Server.start}. */
 export class Server {
   readonly dataPlane: DataPlane
@@ -54,14 +64,20 @@ export class Server {
   #closing: Promise<void> | undefined
 
   /** Use {@link createServer}. */
-  constructor(config: ServeConfig, sources: readonly ServedModelSource[], log: Log) {
+  constructor(config: ServeConfig, { sources, find, log, extensions }: ServerParts) {
     this.config = config
     this.log = log
     this.#sources = sources
     this.#repository = new ModelRepository(log)
     for (const { entry } of sources) this.#repository.announce(entry)
     const metrics = new Metrics({ version, models: () => this.#repository.list() })
-    this.dataPlane = new DataPlane(this.#repository, [metrics, this.#calls])
+    const statistics = new Statistics()
+    const loader = new ModelLoader(this.#repository, find, this.#abort.signal)
+    this.dataPlane = new DataPlane(this.#repository, [metrics, statistics, this.#calls], {
+      ...extensions,
+      statistics,
+      ...(config.modelControl === 'explicit' ? { control: loader } : {}),
+    })
     this.#app = createRestApp({
       dataPlane: this.dataPlane,
       metrics,
@@ -182,14 +198,15 @@ export class Server {
  */
 export async function createServer({ models = [], log, runtimes = [], ...options }: ServerOptions): Promise<Server> {
   const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
-  const logger =
-    log ??
-    createLog({
-      level: config.logLevel,
-      ...(config.logFormat === 'auto' ? {} : { isPretty: config.logFormat === 'pretty' }),
-    })
-  const sources = await findModels(models, config, runtimes, logger)
-  return new Server(config, sources, logger)
+  const opened = openLog(config, log)
+  const find = () => findModels(models, config, runtimes, opened.log)
+  const { httpHeaderForwardPattern: forwardedHeaders } = config
+  return new Server(config, {
+    sources: await find(),
+    find,
+    log: opened.log,
+    extensions: { logSettings: opened.settings, ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }) },
+  })
 }
 
 /** @returns whether `work` ended within the time */

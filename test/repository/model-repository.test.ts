@@ -112,6 +112,20 @@ describe('readiness', () => {
     await repository.unload({ name: 'b' })
     expect(repository.isReady).toBe(true)
   })
+
+  it('is not lost while a version that came later loads, or where it fails', async () => {
+    const repository = new ModelRepository()
+    const first = fakeEntry('a', '1')
+    repository.announce(first)
+    expect(repository.isReady).toBe(false)
+    await repository.load(first)
+    const later = repository.load(fakeEntry('a', '2', failing('no')))
+    expect(repository.isReady).toBe(true)
+    await later
+    expect(repository.isReady).toBe(true)
+    await repository.load(fakeEntry('b', '1', failing('no')))
+    expect(repository.isReady).toBe(false)
+  })
 })
 
 describe('loads', () => {
