@@ -41,10 +41,10 @@ const inferSettings = {
     description: 'version of the model; the newest one where absent',
   }),
   protocol: setting({
-    parse: choice('v2', 'v1'),
+    parse: choice('v2', 'v1', 'grpc-v2', 'grpc-v1'),
     default: 'v2' as const,
-    value: 'v1|v2',
-    description: 'protocol to speak',
+    value: 'v1|v2|grpc-v1|grpc-v2',
+    description: 'protocol to speak; for V2 over gRPC a URL as grpc://host:port is enough',
   }),
   binary: setting<boolean | undefined>({
     parse: flag,
@@ -97,7 +97,7 @@ export async function runInfer(args: readonly string[], io: Io): Promise<number>
       request = await readInputs(
         { inputs: values.input, shapes: values.shape, datatypes: values.datatype },
         { ...description, name: model },
-        values.protocol,
+        isV1(values) ? 'v1' : 'v2',
       )
     } catch (reason) {
       return complain(reason, 2)
@@ -144,6 +144,7 @@ function help(): string {
   const examples = [
     "  servable infer localhost:8080 iris --input '5.1,3.5,1.4,0.2'",
     '  servable infer localhost:8080 digits --input image=@seven.png',
+    "  servable infer grpc://localhost:8081 iris --input '5.1,3.5,1.4,0.2'",
     '  servable infer localhost:8080 add-sub --input A=@a.npy --input B=[[1,2],[3,4]] --output SUM',
   ]
   return `${usage}\n\n${examples.join('\n')}\n\n${helpOf(inferSettings)}\n`
@@ -158,12 +159,17 @@ function connect({ url, values }: Question): Client {
   })
 }
 
+function isV1({ protocol }: InferValues): boolean {
+  return protocol === 'v1' || protocol === 'grpc-v1'
+}
+
 /** A V1 server may tell nothing of a model where it speaks V2, too. */
 async function describeByV2(question: Question): Promise<ModelDescription> {
   const { model, values } = question
   const unknown = { name: model, versions: [], platform: '', inputs: [], outputs: [], parameters: {} }
-  if (values.protocol === 'v2') return unknown
-  const client = connect({ ...question, values: { ...values, protocol: 'v2' } })
+  if (!isV1(values)) return unknown
+  const protocol = values.protocol === 'grpc-v1' ? 'grpc-v2' : 'v2'
+  const client = connect({ ...question, values: { ...values, protocol } })
   try {
     return await client.modelMetadata(model, values.version)
   } catch {

@@ -1,8 +1,8 @@
 /** The client: whole calls (inputs by name, deadline, retries) over any transport. */
 import { InferenceError } from '../core/errors.ts'
-import type { InferenceResponse, ModelRef } from '../core/inference.ts'
+import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
 import type { Parameters, Tensor } from '../core/tensor.ts'
-import { withDeadline } from './deadline.ts'
+import { openDeadline } from './deadline.ts'
 import { systemClock, withRetries, type Clock } from './retry.ts'
 import { inputTensor, isComplete, type Input } from './tensor-of.ts'
 import type { CallContext, ListedModel, ModelDescription, ServerMetadata, Transport } from './transport.ts'
@@ -64,25 +64,48 @@ export class Client {
    *   shape, is taken from the model's metadata; a flat list is then cut into rows.
    */
   infer(model: string, inputs: Readonly<Record<string, Input>>, options: InferOptions = {}): Promise<InferResult> {
-    const { version, outputs, parameters, id } = options
-    const ref: ModelRef = version === undefined ? { name: model } : { name: model, version }
+    const ref = refOf(model, options.version)
     return this.#call(options, this.#retries, async (context) => {
-      const request = {
-        model: ref,
-        inputs: await this.#tensors(ref, inputs, context),
-        ...(outputs === undefined ? {} : { outputs }),
-        ...(parameters === undefined ? {} : { parameters }),
-        ...(id === undefined ? {} : { id }),
-      }
+      const request = await this.#request(ref, inputs, options, context)
       try {
-        const response = await this.#transport.infer(request, context)
-        return { outputs: Object.fromEntries(response.outputs.map((output) => [output.name, output])), response }
+        return resultOf(await this.#transport.infer(request, context))
       } catch (reason) {
-        const { code } = InferenceError.from(reason)
-        if (code === 'invalid_argument' || code === 'not_found') this.#descriptions.delete(keyOf(ref))
-        throw reason
+        throw this.#doubt(ref, reason)
       }
     })
+  }
+
+  /**
+   * One request, any number of results: word by word from a language model, one from most others. Ending the iteration
+   * cancels the call. It is tried again only while nothing has come back. It takes as long as it takes, unless a timeout
+   * was set here or for the client.
+   *
+   * @throws InferenceError `unimplemented` where the protocol cannot stream, else as every call
+   */
+  async *stream(
+    model: string,
+    inputs: Readonly<Record<string, Input>>,
+    options: InferOptions = {},
+  ): AsyncGenerator<InferResult, void> {
+    const ref = refOf(model, options.version)
+    const { context, retry, release } = this.#open(options, Infinity)
+    try {
+      const { first, responses } = await retry(async () => {
+        const request = await this.#request(ref, inputs, options, context)
+        if (this.#transport.stream === undefined) throw noStreams()
+        const started = this.#transport.stream(request, context)
+        return { first: await started.next(), responses: started }
+      }, this.#retries)
+      try {
+        for (let next = first; next.done !== true; next = await responses.next()) yield resultOf(next.value)
+      } finally {
+        await responses.return()
+      }
+    } catch (reason) {
+      throw this.#doubt(ref, reason)
+    } finally {
+      release()
+    }
   }
 
   /** False also where nobody answers. */
@@ -97,8 +120,7 @@ export class Client {
 
   /** False also where the model is unknown or nobody answers. */
   isModelReady(model: string, version?: string, options: CallOptions = {}): Promise<boolean> {
-    const ref = version === undefined ? { name: model } : { name: model, version }
-    return this.#probe(options, (context) => this.#transport.isModelReady(ref, context))
+    return this.#probe(options, (context) => this.#transport.isModelReady(refOf(model, version), context))
   }
 
   serverMetadata(options: CallOptions = {}): Promise<ServerMetadata> {
@@ -106,7 +128,7 @@ export class Client {
   }
 
   modelMetadata(model: string, version?: string, options: CallOptions = {}): Promise<ModelDescription> {
-    const ref = version === undefined ? { name: model } : { name: model, version }
+    const ref = refOf(model, version)
     return this.#call(options, this.#retries, (context) => this.#transport.modelMetadata(ref, context))
   }
 
@@ -121,6 +143,28 @@ export class Client {
 
   get #retries(): number {
     return this.#options.retries ?? defaultRetries
+  }
+
+  async #request(
+    model: ModelRef,
+    inputs: Readonly<Record<string, Input>>,
+    { outputs, parameters, id }: InferOptions,
+    context: CallContext,
+  ): Promise<InferenceRequest> {
+    return {
+      model,
+      inputs: await this.#tensors(model, inputs, context),
+      ...(outputs === undefined ? {} : { outputs }),
+      ...(parameters === undefined ? {} : { parameters }),
+      ...(id === undefined ? {} : { id }),
+    }
+  }
+
+  /** After a refusal the model is asked for its inputs anew: it may be another one by now. @returns the reason */
+  #doubt(ref: ModelRef, reason: unknown): InferenceError {
+    const error = InferenceError.from(reason)
+    if (error.code === 'invalid_argument' || error.code === 'not_found') this.#descriptions.delete(keyOf(ref))
+    return error
   }
 
   async #tensors(
@@ -158,14 +202,50 @@ export class Client {
     }
   }
 
-  #call<T>(options: CallOptions, retries: number, work: (context: CallContext) => Promise<T>): Promise<T> {
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? defaultTimeoutMs
-    const headers = lowerCased({ ...this.#options.headers, ...options.headers })
-    const deadline = this.#clock.now() + timeoutMs
-    return withDeadline({ signals: [options.signal, this.#options.signal], timeoutMs }, (signal) =>
-      withRetries(() => work({ signal, headers }), { retries, deadline, signal, clock: this.#clock }),
-    )
+  async #call<T>(options: CallOptions, retries: number, work: (context: CallContext) => Promise<T>): Promise<T> {
+    const { context, retry, release } = this.#open(options, defaultTimeoutMs)
+    try {
+      return await retry(() => work(context), retries)
+    } finally {
+      release()
+    }
   }
+
+  /** @param usualTimeoutMs where neither the call nor the client has one */
+  #open(options: CallOptions, usualTimeoutMs: number): OpenCall {
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? usualTimeoutMs
+    const { signal, release } = openDeadline({ signals: [options.signal, this.#options.signal], timeoutMs })
+    const headers = lowerCased({ ...this.#options.headers, ...options.headers })
+    const clock = this.#clock
+    const deadline = clock.now() + timeoutMs
+    return {
+      context: { signal, headers, deadline: Date.now() + timeoutMs },
+      retry: async (work, retries) => {
+        signal.throwIfAborted()
+        return withRetries(work, { retries, deadline, signal, clock })
+      },
+      release,
+    }
+  }
+}
+
+/** A call that has begun. */
+interface OpenCall {
+  readonly context: CallContext
+  readonly retry: <T>(work: () => Promise<T>, retries: number) => Promise<T>
+  readonly release: () => void
+}
+
+function noStreams(): InferenceError {
+  return new InferenceError('unimplemented', 'this protocol cannot stream; connect to grpc://host:port for streaming')
+}
+
+function refOf(name: string, version: string | undefined): ModelRef {
+  return version === undefined ? { name } : { name, version }
+}
+
+function resultOf(response: InferenceResponse): InferResult {
+  return { outputs: Object.fromEntries(response.outputs.map((output) => [output.name, output])), response }
 }
 
 function keyOf({ name, version }: ModelRef): string {

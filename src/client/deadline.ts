@@ -7,18 +7,16 @@ export interface DeadlineOptions {
   readonly timeoutMs: number
 }
 
-/**
- * Runs `work` under a signal that fires with the first of `signals`, or with a `deadline_exceeded` error when the time is
- * up. Nothing stays behind on the signals or in the timer queue.
- *
- * @throws InferenceError `cancelled` or `deadline_exceeded`, else what `work` throws
- */
-export async function withDeadline<T>(
-  { signals, timeoutMs }: DeadlineOptions,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+/** A signal that fires with the first of many, or when its time is up, until `release`. */
+export interface Deadline {
+  readonly signal: AbortSignal
+  /** Nothing stays behind on the other signals or in the timer queue. */
+  readonly release: () => void
+}
+
+/** Opens a signal whose reason is an InferenceError: `cancelled`, or `deadline_exceeded` when the time is up. */
+export function openDeadline({ signals, timeoutMs }: DeadlineOptions): Deadline {
   const controller = new AbortController()
-  const { signal } = controller
   const given = signals.filter((candidate) => candidate !== undefined)
   const cancel = () => controller.abort(cancelled(given.find((candidate) => candidate.aborted)?.reason))
   for (const candidate of given) candidate.addEventListener('abort', cancel, { once: true })
@@ -26,12 +24,12 @@ export async function withDeadline<T>(
   const timer = Number.isFinite(timeoutMs)
     ? setTimeout(() => controller.abort(exceeded(timeoutMs)), Math.max(0, timeoutMs))
     : undefined
-  try {
-    signal.throwIfAborted()
-    return await work(signal)
-  } finally {
-    clearTimeout(timer)
-    for (const candidate of given) candidate.removeEventListener('abort', cancel)
+  return {
+    signal: controller.signal,
+    release: () => {
+      clearTimeout(timer)
+      for (const candidate of given) candidate.removeEventListener('abort', cancel)
+    },
   }
 }
 

@@ -6,6 +6,8 @@ import type { DataType, Parameters } from '../core/tensor.ts'
 export interface CallContext {
   /** Fires on the caller's cancellation with that reason, on the deadline with an InferenceError. */
   readonly signal: AbortSignal
+  /** When the signal fires at the latest, in milliseconds since 1970: gRPC tells the server. Infinity: never. */
+  readonly deadline: number
   /** Headers (REST) or metadata (gRPC), names in lower case. */
   readonly headers: Readonly<Record<string, string>>
 }
@@ -51,6 +53,8 @@ export interface Transport {
   /** The wire carries no datatypes: numbers whose datatype nobody tells must look there as the caller wrote them. */
   readonly isUntyped: boolean
   infer(request: InferenceRequest, context: CallContext): Promise<InferenceResponse>
+  /** Absent where the wire cannot stream. Ending the iteration cancels the call. */
+  stream?(request: InferenceRequest, context: CallContext): AsyncGenerator<InferenceResponse, void>
   /** False where the server answers no, or `unavailable` where nobody answers. */
   isLive(context: CallContext): Promise<boolean>
   isReady(context: CallContext): Promise<boolean>
