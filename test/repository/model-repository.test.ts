@@ -33,7 +33,9 @@ describe('versions', () => {
   it('does not hide a ready version behind a newer one that fails or loads', async () => {
     const repository = new ModelRepository()
     await repository.load(fakeEntry('m', '1'))
-    await repository.load(fakeEntry('m', '2', failing('broken file')))
+    const second = fakeEntry('m', '2', failing('broken file'))
+    repository.announce(second)
+    await repository.load(second)
     const gate = deferred<ReturnType<typeof fakeModel>>()
     const third = repository.load(fakeEntry('m', '3', () => gate.promise))
     expect(await repository.use({ name: 'm' }, nameOf)).toBe('m/1')
