@@ -131,7 +131,8 @@ class Column {
         const value = toElement(values[index] ?? 0, datatype)
         data[offset] = value
         // What the array holds now differs where the value is out of its range; floats may lose digits.
-        if (typeof value !== 'bigint' && !isFloat(datatype) && data[offset] !== value) {
+        const isRounded = data[offset] !== value || (datatype === 'BOOL' && value > 1)
+        if (!isFloat(datatype) && isRounded) {
           throw invalid(`examples[${row}]: Key: ${name}. Value ${value} is out of the range of ${datatype}`)
         }
         offset += 1

@@ -179,7 +179,7 @@ export function isBase64(reader: JsonReader): boolean {
 }
 
 /** The bytes of `{"b64": "…"}`; undefined, with nothing read, where another value stands there. */
-function readBase64(reader: JsonReader): Uint8Array | undefined {
+export function readBase64(reader: JsonReader): Uint8Array | undefined {
   if (!isBase64(reader)) return undefined
   reader.openObject()
   reader.key()

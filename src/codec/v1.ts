@@ -21,7 +21,7 @@ export interface V1Call {
 }
 
 /** The one signature of a model, under the names that TensorFlow Serving and KServe know it by. */
-const signatures = ['serving_default', 'predict']
+const signatures = ['', 'serving_default', 'predict']
 
 /**
  * Reads the body of `POST /v1/models/M:predict`. Shapes are as the data has them; whether the model takes them is not

@@ -28,19 +28,26 @@ const compress = {
   deflate: { sync: deflateSync, async: promisify<Uint8Array, object, Buffer>(deflate) },
 }
 
-/**
- * Writes a 200 with the body of an inference.
- *
- * @param headerLength length of the JSON part where binary tensors follow it
- */
+/** What the headers of an answer say beside what every answer's do. */
+export interface AnswerHeaders {
+  /** Length of the JSON part where binary tensors follow it. */
+  readonly headerLength?: number | undefined
+  /** By the body where absent. */
+  readonly contentType?: string
+  /** More headers. */
+  readonly more?: Readonly<Record<string, string>>
+}
+
+/** Writes a 200 with the body of an inference. */
 export async function sendInference(
   reply: FastifyReply,
   context: HttpContext,
   body: Body,
-  headerLength: number | undefined,
+  { headerLength, contentType, more }: AnswerHeaders,
 ): Promise<void> {
   context.release()
-  const headers: string[] = ['Content-Type', headerLength === undefined ? json : binary]
+  const headers: string[] = ['Content-Type', contentType ?? (headerLength === undefined ? json : binary)]
+  if (more !== undefined) for (const [name, value] of Object.entries(more)) headers.push(name, value)
   if (headerLength !== undefined) headers.push('Inference-Header-Content-Length', String(headerLength))
   const given = reply.request.raw.headers
   const givenId = givenIdOf(given)

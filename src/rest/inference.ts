@@ -12,6 +12,14 @@ export function refuseWhileDraining(door: Door): void {
   if (door.isDraining()) throw new InferenceError('unavailable', 'the server is shutting down')
 }
 
+/** A call as it was asked for. */
+export interface RefusedCall {
+  readonly ref: ModelRef
+  readonly verb: Verb
+  /** Tells an unknown model in the words of the protocol. */
+  readonly reword?: (reason: unknown) => unknown
+}
+
 /**
  * Answers a request that the data plane never saw, and counts it. That the model is unknown is told before what is
  * wrong with the body.
@@ -20,23 +28,17 @@ export function refuse(
   door: Door,
   reply: FastifyReply,
   context: HttpContext,
-  call: { readonly ref: ModelRef; readonly verb: Verb },
+  call: RefusedCall,
   reason: unknown,
 ): void {
   let told = reason
   try {
     door.dataPlane.status(call.ref)
   } catch (unknownModel) {
-    told = context.protocol === 'v1' ? inServingWords(unknownModel, call.ref) : unknownModel
+    told = call.reword?.(unknownModel) ?? unknownModel
   }
   door.metrics.countRefusal(call.ref, context.protocol, call.verb, InferenceError.from(told).code)
   sendError(door, reply, told, context)
-}
-
-/** An unknown version as TF Serving tells it; everything else as it is. */
-export function inServingWords(reason: unknown, { name, version }: ModelRef): unknown {
-  if (version === undefined || !(reason instanceof InferenceError) || reason.code !== 'not_found') return reason
-  return new InferenceError('not_found', `Servable not found for request: Specific(${name}, ${version})`)
 }
 
 /** The path of a URL, without its query. */

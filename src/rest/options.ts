@@ -3,6 +3,7 @@ import type { ErrorCode } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { DataPlane, Verb } from '../dataplane/dataplane.ts'
+import type { CloudEventOptions } from './cloud-events.ts'
 import { InFlight } from './in-flight.ts'
 
 /** The metrics as this door sees them. */
@@ -25,6 +26,8 @@ export interface RestOptions {
     /** Most bytes of one request body, as sent and as inflated. 64 MiB where absent, as Triton. */
     readonly maxRequestBytes?: number
   }
+  /** How answers to CloudEvents are marked. */
+  readonly cloudEvents?: CloudEventOptions
   /** False makes `/v2/health/live` answer 503. */
   readonly isLive?: () => boolean
   /** True refuses new inference and makes `/v2/health/ready` answer 503. */
@@ -41,6 +44,7 @@ export interface Door {
   readonly serverName: string
   readonly version: string
   readonly maxRequestBytes: number
+  readonly cloudEvents: CloudEventOptions
   readonly isLive: () => boolean
   readonly isDraining: () => boolean
   readonly inFlight: InFlight
@@ -57,6 +61,7 @@ export function openDoor(options: RestOptions): Door {
     serverName: options.serverName ?? 'servable',
     version: options.version,
     maxRequestBytes: options.limits?.maxRequestBytes ?? defaultMaxRequestBytes,
+    cloudEvents: options.cloudEvents ?? {},
     isLive: options.isLive ?? (() => true),
     isDraining: options.isDraining ?? (() => false),
     inFlight: new InFlight(),

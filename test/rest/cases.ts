@@ -591,7 +591,7 @@ export const v1Cases: readonly RestCase[] = [
     request: 'POST /v1/models/foo:predict',
     body: '{"instances":[1]}',
     status: 404,
-    json: error('Model with name foo does not exist.'),
+    json: error('Servable not found for request: Latest(foo)'),
   },
   {
     title: 'G8 an unknown version',
@@ -683,13 +683,13 @@ export const v1Cases: readonly RestCase[] = [
     title: 'G32 an unknown model',
     request: 'GET /v1/models/foo',
     status: 404,
-    json: error('Model with name foo does not exist.'),
+    json: error('Could not find any versions of model foo. Model with name foo does not exist.'),
   },
   {
     title: 'an unknown version',
     request: 'GET /v1/models/half_plus_two/versions/50',
     status: 404,
-    json: error('Servable not found for request: Specific(half_plus_two, 50)'),
+    json: error('Could not find version 50 of model half_plus_two'),
   },
   {
     title: 'not ready',
@@ -723,13 +723,6 @@ export const v1Cases: readonly RestCase[] = [
     body: '{}',
     status: 400,
     contains: 'Failed to convert version',
-  },
-  {
-    title: 'a verb of another protocol',
-    request: 'POST /v1/models/half_plus_two:classify',
-    body: '{}',
-    status: 501,
-    contains: 'classify',
   },
   {
     title: 'a known path with the wrong verb',

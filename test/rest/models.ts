@@ -25,7 +25,7 @@ interface TestModel {
   readonly maxBatchSize?: number
 }
 
-function model(
+export function model(
   name: string,
   inputs: readonly TensorMetadata[],
   outputs: readonly TensorMetadata[],
@@ -196,9 +196,13 @@ function statusOf(entry: TestModel, version: string): ModelStatus {
 
 /** The app over the test models. */
 export function createTestApp(
-  options: Partial<RestOptions> & { readonly onSlow?: (waiting: Waiting) => void } = {},
+  options: Partial<RestOptions> & {
+    readonly onSlow?: (waiting: Waiting) => void
+    /** Models beside the test models. */
+    readonly models?: readonly TestModel[]
+  } = {},
 ): FastifyInstance {
-  const repository = new TestRepository(testModels(options.onSlow))
+  const repository = new TestRepository([...testModels(options.onSlow), ...(options.models ?? [])])
   const metrics = new Metrics({ version: '0.0.1', models: () => repository.list() })
   const dataPlane = new DataPlane(repository, [metrics])
   return createRestApp({ dataPlane, metrics, log: silentLog, version: '0.0.1', ...options })
