@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -146,22 +147,19 @@ async function startServers() {
   }
 }
 
-/** Starts a server and waits until it says that it is ready. */
+/** Starts a server and waits until it says that it is ready; shows what it logs beyond information. */
 function startServer(args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: scratch, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, args, { cwd: scratch, stdio: ['ignore', 'pipe', 'pipe'] })
     children.push(child)
     const addresses = {}
-    let rest = ''
-    child.stdout.on('data', (chunk) => {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines.filter((text) => text.startsWith('{'))) {
-        const { msg, http, grpc } = JSON.parse(line)
-        if (msg === 'listening') Object.assign(addresses, { http: new URL(http).host, grpc })
-        if (msg === 'ready') resolve(addresses)
-      }
-    })
+    const take = (line) => {
+      const { msg, level, http, grpc } = line.startsWith('{') ? JSON.parse(line) : { level: 'error' }
+      if (level === 'error') console.error(line)
+      if (msg === 'listening') Object.assign(addresses, { http: new URL(http).host, grpc })
+      if (msg === 'ready') resolve(addresses)
+    }
+    for (const stream of [child.stdout, child.stderr]) createInterface(stream).on('line', take)
     child.on('exit', (status) => reject(new Error(`the server ended with status ${status}: ${args.join(' ')}`)))
   })
 }

@@ -1,5 +1,6 @@
 """Inputs that both of Triton's clients send, and what must come back."""
 
+import ml_dtypes
 import numpy as np
 
 COUNTING = np.arange(16, dtype=np.int32).reshape(1, 16)
@@ -23,8 +24,7 @@ OF_EVERY_DATATYPE = {
     "BYTES": np.array([[b"text", "späť".encode(), b""]], dtype=np.object_),
 }
 
-# numpy has no bfloat16: these floats are such that cutting them to it loses nothing.
-BFLOAT16 = np.array([[1.0, -2.5, 0.0]], dtype=np.float32)
+BFLOAT16 = np.array([[1.0, -2.5, 0.0]], dtype=ml_dtypes.bfloat16)
 
 
 def input_of(module, name, datatype, array, **options):
