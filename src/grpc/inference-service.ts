@@ -7,6 +7,7 @@ import type { GrpcContext } from './context.ts'
 import type { Door, GrpcOptions } from './door.ts'
 import { decodeCall, withId } from './infer-call.ts'
 import { inferStream } from './infer-stream.ts'
+import { managementHandlers } from './management.ts'
 import { decodeModelRef, encodeFlag, encodeModelMetadata, encodeServerMetadata } from './messages.ts'
 import { defineService, unary, type UnaryHandler } from './service.ts'
 
@@ -25,6 +26,13 @@ export const inferenceService = defineService(inferenceServiceName, {
   ModelMetadata: {},
   ModelInfer: {},
   ModelStreamInfer: { request: true, response: true },
+  ModelConfig: {},
+  ModelStatistics: {},
+  RepositoryIndex: {},
+  RepositoryModelLoad: {},
+  RepositoryModelUnload: {},
+  TraceSetting: {},
+  LogSettings: {},
   ...Object.fromEntries(sharedMemoryMethods.map((method) => [method, {}])),
 })
 
@@ -34,7 +42,7 @@ export function implementInference(door: Door, options: GrpcOptions): UntypedSer
   const serverMetadata = encodeServerMetadata(
     options.serverName ?? 'servable',
     options.version,
-    options.extensions ?? ['binary_tensor_data', 'parameters'],
+    options.extensions ?? dataPlane.extensions,
   )
   const handlers: Readonly<Record<string, UnaryHandler>> = {
     ServerLive: () => encodeFlag(true),
@@ -44,6 +52,7 @@ export function implementInference(door: Door, options: GrpcOptions): UntypedSer
     ModelMetadata: (request) =>
       encodeModelMetadata(dataPlane.metadata(decodeModelRef(request, 'ModelMetadataRequest'))),
     ModelInfer: (request, context) => infer(door, request, context),
+    ...managementHandlers(door),
     ...Object.fromEntries(sharedMemoryMethods.map((method) => [method, refuseSharedMemory])),
   }
   return {

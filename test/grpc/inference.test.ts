@@ -54,7 +54,7 @@ describe('metadata', () => {
     expect(await harness.client.call('ServerMetadata', {})).toEqual({
       name: 'servable',
       version: '0.0.0',
-      extensions: ['binary_tensor_data', 'parameters'],
+      extensions: ['classification', 'model_configuration', 'binary_tensor_data', 'parameters'],
     })
   })
 
