@@ -13,6 +13,7 @@ import type { ModelStatus } from '../repository/status.ts'
 import { createRestApp } from '../rest/app.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { Statistics } from '../telemetry/statistics.ts'
+import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import { ModelLoader, type FindSources } from './model-loader.ts'
 import { findModels, type ModelSources, type ServedModelSource } from './models.ts'
@@ -84,6 +85,7 @@ export class Server {
       log,
       version,
       limits: { maxRequestBytes: config.maxRequestBytes },
+      cloudEvents: cloudEventOptions(process.env),
       isDraining: () => this.#isDraining,
       signal: this.#abort.signal,
     })
