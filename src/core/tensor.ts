@@ -105,7 +105,7 @@ export function tensor<D extends DataType>(
   data: TensorData[D],
 ): Tensor<D> {
   // TypeScript cannot relate the members of the union to a generic D; each of them has exactly this form.
-  return { name, datatype, shape, data } as unknown as Tensor<D>
+  return { name, datatype, shape, data } as Tensor<D>
 }
 
 /** A zeroed array of `count` elements. */

@@ -47,9 +47,18 @@ export interface ModelDefinition<
   /** Runs once before the first request: reads files, opens connections. */
   load?(signal: AbortSignal): Promise<void> | void
   predict(inputs: InputsOf<I>, options: PredictOptions): Promise<OutputsOf<O>> | OutputsOf<O>
-  preprocess?(request: InferenceRequest, context: RequestContext): Promise<InferenceRequest> | InferenceRequest
-  postprocess?(response: InferenceResponse, context: RequestContext): Promise<InferenceResponse> | InferenceResponse
-  explain?(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse> | InferenceResponse
+  readonly preprocess?: (
+    request: InferenceRequest,
+    context: RequestContext,
+  ) => Promise<InferenceRequest> | InferenceRequest
+  readonly postprocess?: (
+    response: InferenceResponse,
+    context: RequestContext,
+  ) => Promise<InferenceResponse> | InferenceResponse
+  readonly explain?: (
+    request: InferenceRequest,
+    context: RequestContext,
+  ) => Promise<InferenceResponse> | InferenceResponse
   close?(): Promise<void> | void
 }
 
@@ -97,9 +106,9 @@ function modelOf<I extends TensorDefinitions, O extends TensorDefinitions>(defin
     maxBatchSize: definition.maxBatchSize ?? 0,
     concurrency: definition.concurrency ?? 1,
     predict: (batch, signal) => predictWith(definition, batch, signal),
-    ...(preprocess && { preprocess: async (request, context) => preprocess.call(definition, request, context) }),
-    ...(postprocess && { postprocess: async (response, context) => postprocess.call(definition, response, context) }),
-    ...(explain && { explain: async (request, context) => explain.call(definition, request, context) }),
+    ...(preprocess && { preprocess: async (request, context) => preprocess(request, context) }),
+    ...(postprocess && { postprocess: async (response, context) => postprocess(response, context) }),
+    ...(explain && { explain: async (request, context) => explain(request, context) }),
     close: async () => definition.close?.(),
   }
 }
