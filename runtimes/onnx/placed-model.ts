@@ -4,9 +4,13 @@ import { totalBytes } from '../../src/runtime/index.ts'
 
 /** An inline run this long is a strike against staying on the main thread: the measurement was wrong. */
 const strikeMs = 5
-/** Garbage collection or a busy machine may stretch a single run; so many within {@link strikeRuns} runs are the model's own. */
+/** Garbage collection may stretch a single run; so many within {@link watchedRuns} runs are the model's own. */
 const mostStrikes = 3
-const strikeRuns = 1000
+/**
+ * Runs measured by processor time after one that was long by the clock, which does not tell a costly run from a thread that
+ * had to wait for its core. Not all runs are: asking costs a tenth of a small one.
+ */
+const watchedRuns = 1000
 
 export interface Placed {
   readonly session: PlacedSession
@@ -36,23 +40,37 @@ export interface InlineOptions {
   readonly onDemotion?: (reason: string) => void
   /** Milliseconds; `performance.now` where absent. */
   readonly now?: () => number
+  /** Milliseconds of processor time that this process has had; `process.cpuUsage` where absent. */
+  readonly cpuNow?: () => number
+}
+
+function processMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 /** Small requests run on the main thread, large ones in the pool; all of them there once several small ones took too long. */
 export function inlineWithPool(inline: PlacedSession, pool: PlacedSession, options: InlineOptions): Placed {
-  const { maxBytes, log, model, now = () => performance.now() } = options
+  const { maxBytes, log, model, now = () => performance.now(), cpuNow = processMs } = options
   let isDemoted = false
   let strikes = 0
-  let runsSinceStrike = 0
-  const judge = (runMs: number): void => {
-    runsSinceStrike += 1
-    if (runMs <= strikeMs) return
-    strikes = runsSinceStrike > strikeRuns ? 1 : strikes + 1
-    runsSinceStrike = 0
+  let watched = 0
+  const strike = (runMs: number): void => {
+    strikes += 1
     if (strikes < mostStrikes || isDemoted) return
     isDemoted = true
     log.warn({ model, run_ms: runMs, placement: 'pool' }, 'moved off the main thread')
     options.onDemotion?.(`${strikes} inline runs took more than ${strikeMs} ms, the last one ${runMs.toFixed(1)} ms`)
+  }
+  const judge = (runMs: number): void => {
+    const isLong = runMs > strikeMs
+    if (watched > 0) {
+      watched -= 1
+      if (isLong) strike(runMs)
+    } else if (isLong) {
+      watched = watchedRuns
+      strikes = 0
+    }
   }
   return {
     session: inline,
@@ -60,9 +78,10 @@ export function inlineWithPool(inline: PlacedSession, pool: PlacedSession, optio
     reason: options.reason,
     predict(batch, signal) {
       if (isDemoted || totalBytes(batch.inputs) > maxBytes) return pool.run(batch, signal)
-      const started = now()
+      const clock = watched > 0 ? cpuNow : now
+      const started = clock()
       const outputs = inline.run(batch, signal) // computes before it returns
-      judge(now() - started)
+      judge(clock() - started)
       return outputs
     },
     async close() {

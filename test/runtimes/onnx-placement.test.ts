@@ -100,8 +100,8 @@ describe('an inline model with a pool behind it', () => {
     }
   }
 
-  /** Each run takes the next of these milliseconds. */
-  function model(durations: readonly number[], maxBytes = 100) {
+  /** Each run takes the next of these milliseconds, by the clock and, unless it waits, of the processor. */
+  function model(durations: readonly number[], { maxBytes = 100, isWaiting = false } = {}) {
     const inline = counting('inline')
     const pool = counting('pool')
     let time = 0
@@ -111,9 +111,13 @@ describe('an inline model with a pool behind it', () => {
       step += 1
       return time
     }
+    const cpuNow = (): number => {
+      const later = now()
+      return isWaiting ? 0 : later
+    }
     const demotions: string[] = []
     const onDemotion = (reason: string): void => void demotions.push(reason)
-    const options = { maxBytes, reason: 'cheap', log: silentLog, model: 'm', now, onDemotion }
+    const options = { maxBytes, reason: 'cheap', log: silentLog, model: 'm', now, cpuNow, onDemotion }
     return { inline, pool, demotions, placed: inlineWithPool(inline, pool, options) }
   }
 
@@ -126,11 +130,17 @@ describe('an inline model with a pool behind it', () => {
     expect([inline.calls, pool.calls]).toEqual([1, 1])
   })
 
-  it('moves to the pool for good after three long runs, and tells it once', async () => {
-    const { placed, inline, pool, demotions } = model([6, 0.1, 7, 8, 0.1])
+  it('moves to the pool for good where three runs after a long one are long, and tells it once', async () => {
+    const { placed, inline, pool, demotions } = model([6, 0.1, 6, 7, 0.1, 8, 0.1])
     for (let call = 0; call < 8; call += 1) await placed.predict(ofBytes(1), signal)
-    expect([inline.calls, pool.calls]).toEqual([4, 4])
+    expect([inline.calls, pool.calls]).toEqual([6, 2])
     expect(demotions).toEqual([expect.stringMatching(/3 inline runs took more than 5 ms, the last one 8\.0 ms/)])
+  })
+
+  it('stays where runs are long because the machine is busy', async () => {
+    const { placed, pool } = model(new Array<number>(20).fill(50), { isWaiting: true })
+    for (let call = 0; call < 20; call += 1) await placed.predict(ofBytes(1), signal)
+    expect(pool.calls).toBe(0)
   })
 
   it('forgives long runs that are far apart', async () => {
