@@ -2,6 +2,7 @@
 import { loadSync } from '@grpc/proto-loader'
 import { fileURLToPath } from 'node:url'
 import { ProtoReader, wire } from '../codec/protobuf.ts'
+import { completeDescriptors } from './complete-descriptors.ts'
 
 export interface Descriptors {
   /** Serialized FileDescriptorProtos by file name. */
@@ -17,17 +18,23 @@ const folder = fileURLToPath(new URL('../../../proto/', import.meta.url))
 export function loadDescriptors(files: readonly string[]): Descriptors {
   const byFile = new Map<string, Uint8Array>()
   const bySymbol = new Map<string, Uint8Array>()
+  for (const bytes of completeDescriptors([...readDescriptors(files).values()])) {
+    const { name, symbols } = readFile(bytes)
+    byFile.set(name, bytes)
+    for (const symbol of symbols) bySymbol.set(symbol, bytes)
+  }
+  return { byFile, bySymbol }
+}
+
+/** By the name of the file, one for each package. */
+function readDescriptors(files: readonly string[]): ReadonlyMap<string, Uint8Array> {
+  const byName = new Map<string, Uint8Array>()
   for (const definition of Object.values(loadSync([...files], { includeDirs: [folder], keepCase: true }))) {
     const { fileDescriptorProtos } = definition
     if (!Array.isArray(fileDescriptorProtos)) continue // a service: its messages bring the same file
-    for (const bytes of fileDescriptorProtos) {
-      const { name, symbols } = readFile(bytes)
-      if (byFile.has(name)) continue
-      byFile.set(name, bytes)
-      for (const symbol of symbols) bySymbol.set(symbol, bytes)
-    }
+    for (const bytes of fileDescriptorProtos) byName.set(readFile(bytes).name, bytes)
   }
-  return { byFile, bySymbol }
+  return byName
 }
 
 /** Numbers of the fields of descriptor.proto that hold named things, by the thing that has them. */

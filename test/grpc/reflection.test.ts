@@ -53,6 +53,17 @@ describe('reflection', () => {
     expect(original_request).toMatchObject({ file_containing_symbol: symbol })
   })
 
+  it.each([
+    ['inference.ModelMetadataResponse', 'PropertiesEntry', 'the entry of a map has the name that protoc gives it'],
+    ['inference.ModelInferRequest', '.inference.InferParameter', 'the type of a field is absolute'],
+    ['inference.ModelInferRequest', '.inference.ModelInferRequest.ParametersEntry', 'so is that of a map'],
+    ['tensorflow.Features', '.tensorflow.Features.FeatureEntry', 'an entry is not mistaken for a message'],
+    ['tensorflow.serving.PredictRequest', '\x1a\x10tensorflow.proto', 'a file names those that it depends on'],
+  ])('describes %s with %j: %s', async (symbol, part) => {
+    const { file_descriptor_response } = await ask({ file_containing_symbol: symbol })
+    expect(file_descriptor_response?.file_descriptor_proto[0]?.includes(part)).toBe(true)
+  })
+
   it('keeps the names of fields', async () => {
     const { file_descriptor_response } = await ask({ file_containing_symbol: 'inference.ModelInferRequest' })
     expect(file_descriptor_response?.file_descriptor_proto[0]?.includes('raw_input_contents')).toBe(true)
