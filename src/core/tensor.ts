@@ -104,8 +104,7 @@ export function tensor<D extends DataType>(
   shape: readonly number[],
   data: TensorData[D],
 ): Tensor<D> {
-  // TypeScript cannot relate the members of the union to a generic D; each of them has exactly this form.
-  return { name, datatype, shape, data } as Tensor<D>
+  return { name, datatype, shape, data }
 }
 
 /** A zeroed array of `count` elements. */
