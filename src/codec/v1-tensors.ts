@@ -3,6 +3,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { TensorMetadata } from '../core/model.ts'
 import { tensor } from '../core/tensor.ts'
 import type { DataType, Tensor } from '../core/tensor.ts'
+import { columnShape } from './column.ts'
 import { ArrayReader } from './json-array.ts'
 import type { ArrayComplaints } from './json-array.ts'
 import { isBase64, rangeOf } from './json-elements.ts'
@@ -139,12 +140,8 @@ function startArray(reader: JsonReader, { name, datatype }: TensorMetadata, side
   return new ArrayReader(reader, datatype, new DataComplaints(side.role, name, datatype), undefined)
 }
 
-/** Scalars for a model that takes columns of one: TensorFlow Serving lets `[n]` pass for `[n, 1]`. */
 function finish(metadata: TensorMetadata, array: ArrayReader): Tensor {
-  const trailing = metadata.shape.slice(1)
-  const isColumn =
-    array.shape.length === 1 && metadata.isAnyRank !== true && trailing.every((dimension) => dimension === 1)
-  const shape = isColumn ? [...array.shape, ...trailing] : array.shape
+  const shape = columnShape(array.shape, metadata)
   return tensor(metadata.name, metadata.datatype, shape, array.finish() as never) // read for this datatype
 }
 

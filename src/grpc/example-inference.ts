@@ -1,15 +1,16 @@
 /** Classify, Regress and MultiInference of TF Serving: examples in, classes and values out. */
 import { checkExampleSignature, exampleResult } from '../codec/classification.ts'
 import type { ExampleVerb } from '../codec/classification.ts'
+import { decodeInput } from '../codec/tensorflow/example.ts'
 import {
   decodeExampleRequest,
-  decodeInput,
   decodeMultiInferenceRequest,
   encodeExampleResponse,
   encodeMultiInferenceResponse,
-  methodNames,
-} from '../codec/tensorflow/index.ts'
-import type { ExampleCall, InferenceTask, ModelSpec } from '../codec/tensorflow/index.ts'
+} from '../codec/tensorflow/inference.ts'
+import type { ExampleCall, InferenceTask } from '../codec/tensorflow/inference.ts'
+import { methodNames } from '../codec/tensorflow/model-info.ts'
+import type { ModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest } from '../core/inference.ts'
 import type { GrpcContext } from './context.ts'

@@ -1,6 +1,6 @@
 /** `tensorflow.serving.ModelService`: the states of a model's versions. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import { decodeModelStatusRequest, encodeModelStatusResponse } from '../codec/tensorflow/index.ts'
+import { decodeModelStatusRequest, encodeModelStatusResponse } from '../codec/tensorflow/model-info.ts'
 import { InferenceError } from '../core/errors.ts'
 import { versionStatuses } from '../repository/version-status.ts'
 import type { Door } from './door.ts'

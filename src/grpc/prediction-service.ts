@@ -1,14 +1,10 @@
 /** `tensorflow.serving.PredictionService`: TF Serving's protocol, for every model whatever its runtime. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { columnShape } from '../codec/column.ts'
-import {
-  decodeModelMetadataRequest,
-  decodePredictRequest,
-  encodeModelMetadataResponse,
-  encodePredictResponse,
-  peekModelSpec,
-} from '../codec/tensorflow/index.ts'
-import type { PredictCall } from '../codec/tensorflow/index.ts'
+import { decodeModelMetadataRequest, encodeModelMetadataResponse } from '../codec/tensorflow/model-info.ts'
+import { peekModelSpec } from '../codec/tensorflow/model-spec.ts'
+import { decodePredictRequest, encodePredictResponse } from '../codec/tensorflow/predict.ts'
+import type { PredictCall } from '../codec/tensorflow/predict.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest } from '../core/inference.ts'
 import type { Tensor } from '../core/tensor.ts'

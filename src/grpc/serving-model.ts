@@ -1,5 +1,6 @@
 /** Which model a ModelSpec of TF Serving means, and what TF Serving says where there is none. */
-import { defaultSignature, type ModelSpec } from '../codec/tensorflow/index.ts'
+import { defaultSignature } from '../codec/tensorflow/model-info.ts'
+import type { ModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { ServedMetadata } from '../repository/status.ts'
