@@ -8,6 +8,8 @@ import { pinned } from './machine.ts'
 export interface ServerProcess {
   /** `http://127.0.0.1:port` */
   readonly url: string
+  /** `127.0.0.1:port`, '' where it does not speak gRPC. */
+  readonly grpc: string
   readonly pid: number | undefined
   /** From spawn to ready. */
   readonly readyMs: number
@@ -24,7 +26,7 @@ const startLimitMs = 60_000
 const tickMs = 10
 
 /**
- * Starts `node` with arguments and waits for JSON lines that tell `http`, its address, and
+ * Starts `node` with arguments and waits for JSON lines that tell `http` and `grpc`, its addresses, and
  * `ready`: what `servable serve --log-format json` writes, and the programs of targets/ write.
  *
  * @throws Error with its output where it ends, or says that it is not ready
@@ -34,9 +36,8 @@ export async function startServer(args: readonly string[]): Promise<ServerProces
   const started = performance.now()
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   try {
-    const url = await readiness(child)
     return {
-      url,
+      ...(await readiness(child)),
       pid: child.pid,
       readyMs: performance.now() - started,
       cpuMs: () => cpuMs(child.pid),
@@ -54,11 +55,11 @@ function profiling(): readonly string[] {
   return (process.env['BENCH_NODE_ARGS'] ?? '').split(' ').filter((argument) => argument !== '')
 }
 
-function readiness(child: ChildProcess): Promise<string> {
+function readiness(child: ChildProcess): Promise<Pick<ServerProcess, 'url' | 'grpc'>> {
   const { stdout, stderr } = child
   if (stdout === null || stderr === null) throw new Error('a server must be started with pipes')
   const output: string[] = []
-  let url = ''
+  let [url, grpc] = ['', '']
   return new Promise((resolve, reject) => {
     const fail = (what: string): void =>
       reject(new Error(`server ${child.spawnargs.join(' ')}: ${what}\n${output.join('\n')}`))
@@ -68,10 +69,11 @@ function readiness(child: ChildProcess): Promise<string> {
       if (output.length > 50) output.shift()
       const fields = fieldsOf(line)
       if (typeof fields?.http === 'string') url = fields.http
+      if (typeof fields?.grpc === 'string') grpc = fields.grpc
       if (fields?.ready === false) fail('not ready')
       if (fields?.ready !== true) return
       clearTimeout(limit)
-      resolve(url)
+      resolve({ url, grpc })
     }
     createInterface(stdout).on('line', read)
     createInterface(stderr).on('line', read)
@@ -83,7 +85,9 @@ function readiness(child: ChildProcess): Promise<string> {
   })
 }
 
-function fieldsOf(line: string): { readonly http?: unknown; readonly ready?: unknown } | undefined {
+function fieldsOf(
+  line: string,
+): { readonly http?: unknown; readonly grpc?: unknown; readonly ready?: unknown } | undefined {
   try {
     const value: unknown = JSON.parse(line)
     return typeof value === 'object' && value !== null ? value : undefined

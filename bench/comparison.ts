@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { ServerProcess } from './child.ts'
-import { load } from './load.ts'
+import { load, type LoadResult } from './load.ts'
 import { pinned } from './machine.ts'
 import { percent, round, type Report, type Verdict } from './report.ts'
 import type { HttpRequest } from './requests.ts'
@@ -30,13 +30,18 @@ export interface Comparison {
   readonly bars: Readonly<Record<string, number>>
 }
 
-/** A server under load. */
+/** A server under load over REST. */
 export function serverUnder(name: string, server: ServerProcess, request: HttpRequest): Contender {
+  return loaded(name, server, (seconds) => load(server.url, request, { connections, seconds }))
+}
+
+/** A server under any load. @param run loads it for some seconds */
+export function loaded(name: string, server: ServerProcess, run: (seconds: number) => Promise<LoadResult>): Contender {
   return {
     name,
     async measure(seconds) {
       const before = server.cpuMs()
-      const { requests, perSecond, p50Ms, p99Ms } = await load(server.url, request, { connections, seconds })
+      const { requests, perSecond, p50Ms, p99Ms } = await run(seconds)
       const after = server.cpuMs()
       const cpuUs = before === undefined || after === undefined ? undefined : ((after - before) * 1000) / requests
       return { perSecond, p50Ms, p99Ms, ...(cpuUs === undefined ? {} : { cpuUs }) }

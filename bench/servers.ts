@@ -22,8 +22,10 @@ export function startServable(models: readonly string[]): Promise<ServerProcess>
   return startServer([command, 'serve', ...models, ...options])
 }
 
-/** A program of targets/. @param argument `echo`, `sink`, or the file of a model */
-export function startTarget(program: 'bare' | 'fastify' | 'naive' | 'defined', argument = ''): Promise<ServerProcess> {
+type Target = 'bare' | 'fastify' | 'naive' | 'defined' | 'http2' | 'grpc-js'
+
+/** A program of targets/. @param argument `echo`, `sink`, the file of a model, or an answer in hexadecimal digits */
+export function startTarget(program: Target, argument = ''): Promise<ServerProcess> {
   return startServer([fileURLToPath(new URL(`./targets/${program}.js`, import.meta.url)), argument])
 }
 

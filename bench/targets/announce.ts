@@ -2,6 +2,7 @@
 
 export const host = '127.0.0.1'
 
-export function announce(http: string): void {
-  console.log(JSON.stringify({ http, ready: true }))
+/** @param grpc `host:port` where it speaks gRPC */
+export function announce(http: string, grpc?: string): void {
+  console.log(JSON.stringify({ http, grpc, ready: true }))
 }

@@ -9,4 +9,5 @@ const ends = defineModel({
   predict: ({ x }) => ({ y: Float32Array.of((x.data[0] ?? 0) + (x.data.at(-1) ?? 0)) }),
 })
 const server = await createServer({ models: { ends }, httpPort: 0, grpcPort: 0, logLevel: 'error' })
-announce((await server.start()).http)
+const { http, grpc } = await server.start()
+announce(http, grpc)
