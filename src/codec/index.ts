@@ -14,3 +14,11 @@ export {
   peekGrpcInferRequest,
 } from './v2-grpc.ts'
 export type { GrpcCall } from './v2-grpc.ts'
+export {
+  decodePredictRequest,
+  decodePredictResponse,
+  encodePredictRequest,
+  encodePredictResponse,
+} from './tensorflow/predict.ts'
+export type { PredictAnswer, PredictCall } from './tensorflow/predict.ts'
+export type { ModelSpec } from './tensorflow/model-spec.ts'
