@@ -106,6 +106,37 @@ export const schemas: Readonly<Record<string, unknown>> = {
     },
     ['name', 'ready', 'model_version_status'],
   ),
+  VersionStates: object(
+    { model_version_status: { type: 'array', items: { $ref: '#/components/schemas/VersionStatus' } } },
+    ['model_version_status'],
+  ),
+  SignatureMetadata: object(
+    {
+      model_spec: object({ name: string, signature_name: string, version: string }, ['name', 'version']),
+      metadata: object({ signature_def: { type: 'object' } }, ['signature_def']),
+    },
+    ['model_spec', 'metadata'],
+  ),
+  ExamplesRequest: object(
+    {
+      signature_name: string,
+      context: { type: 'object', description: 'Features of every example that does not bring its own.' },
+      examples: {
+        type: 'array',
+        description: 'One object of features per row: numbers, strings, `{"b64"}` or lists of one kind.',
+        items: { type: 'object' },
+        minItems: 1,
+      },
+    },
+    ['examples'],
+  ),
+  ClassifyResponse: object(
+    { results: { type: 'array', description: 'Per example its classes: `[label, score]`.', items: { type: 'array' } } },
+    ['results'],
+  ),
+  RegressResponse: object({ results: { type: 'array', description: 'One number per example.', items: {} } }, [
+    'results',
+  ]),
   VersionStatus: object(
     {
       version: string,

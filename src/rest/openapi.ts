@@ -117,16 +117,24 @@ function v1Paths(): Json {
 
 function v1ModelPaths(path: string, parameters: readonly Json[], suffix: string): Json {
   const absent = { 404: error('No such model or version'), 503: error('The model is not ready') }
-  const requestBody = { required: true, content: { 'application/json': { schema: ref('PredictRequest') } } }
-  const call = (id: string, summary: string, answers: Json): Json => ({
+  const call = (id: string, summary: string, answers: Json, body = 'PredictRequest'): Json => ({
     parameters,
-    post: { ...operation(`${id}${suffix}`, 'V1', summary, { ...answers, ...callErrors }), requestBody },
+    post: {
+      ...operation(`${id}${suffix}`, 'V1', summary, { ...answers, ...callErrors }),
+      requestBody: { required: true, content: { 'application/json': { schema: ref(body) } } },
+    },
   })
+  const status =
+    suffix === '' ? { 200: jsonOf('ModelStatus'), ...absent } : { 200: jsonOf('VersionStates'), 404: absent[404] }
   return {
     [path]: {
       parameters,
-      get: operation(`modelStatus${suffix}`, 'V1', 'States of the versions of a model.', {
-        200: jsonOf('ModelStatus'),
+      get: operation(`modelStatus${suffix}`, 'V1', 'States of the versions of a model.', status),
+    },
+    [`${path}/metadata`]: {
+      parameters,
+      get: operation(`modelSignature${suffix}`, 'V1', "The signature of a model, in TensorFlow Serving's form.", {
+        200: jsonOf('SignatureMetadata'),
         ...absent,
       }),
     },
@@ -135,6 +143,18 @@ function v1ModelPaths(path: string, parameters: readonly Json[], suffix: string)
       200: jsonOf('PredictResponse'),
       501: error('The model has no explainer'),
     }),
+    [`${path}:classify`]: call(
+      'classify',
+      'Classes of examples, with their scores.',
+      { 200: jsonOf('ClassifyResponse') },
+      'ExamplesRequest',
+    ),
+    [`${path}:regress`]: call(
+      'regress',
+      'A value for each example.',
+      { 200: jsonOf('RegressResponse') },
+      'ExamplesRequest',
+    ),
   }
 }
 
