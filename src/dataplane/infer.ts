@@ -38,9 +38,15 @@ function pick(response: InferenceResponse, wanted: readonly string[] | undefined
   return { ...response, outputs: response.outputs.filter(({ name }) => wanted.includes(name)) }
 }
 
+/** What Triton calls the doors that are no HTTP; the same for TF Serving's. */
+const doors: Partial<Record<RequestContext['protocol'], string>> = {
+  'grpc-v1': 'Predict RPC',
+  'grpc-v2': 'ModelInfer RPC',
+}
+
 /** In Triton's words. */
 function decoupled({ protocol }: RequestContext): InferenceError {
-  const door = protocol === 'grpc-v2' ? 'ModelInfer RPC' : 'HTTP end point'
+  const door = doors[protocol] ?? 'HTTP end point'
   return new InferenceError('unimplemented', `${door} doesn't support models with decoupled transaction policy`)
 }
 

@@ -2,8 +2,10 @@
 import * as grpc from '@grpc/grpc-js'
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader'
 import { join } from 'node:path'
+import { expect } from 'vitest'
+import type { ModelRef } from '../../src/core/inference.ts'
 import { root } from '../paths.ts'
-import type { Message } from './support.ts'
+import { failure, startServer, type Harness, type Message } from './support.ts'
 
 const definitions = loadSync(
   ['tensorflow_serving/apis/prediction_service.proto', 'tensorflow_serving/apis/model_service.proto'],
@@ -74,4 +76,36 @@ export function messageCodec(name: string): { encode(value: object): Buffer; dec
     encode: (value) => serialize(value),
     decode: (bytes) => deserialize(Buffer.from(bytes)) as Message, // a message is an object
   }
+}
+
+/** A server with a client of TF Serving's services. */
+export interface ServingHarness {
+  readonly server: Harness
+  readonly client: ServingClient
+  /** Requests that the data plane never saw. */
+  readonly refusals: readonly { readonly ref: ModelRef; readonly protocol: string; readonly code: string }[]
+  close(): Promise<void>
+}
+
+export async function startServing(models: Parameters<typeof startServer>[0]): Promise<ServingHarness> {
+  const refusals: { ref: ModelRef; protocol: string; code: string }[] = []
+  const server = await startServer(models, {
+    metrics: { countRefusal: (ref, protocol, _verb, code) => refusals.push({ ref, protocol, code }) },
+  })
+  const client = new ServingClient(server.port)
+  const close = async (): Promise<void> => {
+    client.close()
+    await server.close()
+  }
+  return { server, client, refusals, close }
+}
+
+export async function failsWith(answer: Promise<unknown>, code: grpc.status, details: RegExp): Promise<void> {
+  const error = await failure(answer)
+  expect([grpc.status[error.code], error.details]).toEqual([grpc.status[code], expect.stringMatching(details)])
+}
+
+/** This text and no other. */
+export function literally(text: string): RegExp {
+  return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`)
 }
