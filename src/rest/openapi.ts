@@ -116,7 +116,8 @@ function v1Paths(): Json {
 }
 
 function v1ModelPaths(path: string, parameters: readonly Json[], suffix: string): Json {
-  const absent = { 404: error('No such model or version'), 503: error('The model is not ready') }
+  const malformed = suffix === '' ? {} : { 400: error('The version is not a number') }
+  const absent = { ...malformed, 404: error('No such model or version'), 503: error('The model is not ready') }
   const call = (id: string, summary: string, answers: Json, body = 'PredictRequest'): Json => ({
     parameters,
     post: {
@@ -125,7 +126,9 @@ function v1ModelPaths(path: string, parameters: readonly Json[], suffix: string)
     },
   })
   const status =
-    suffix === '' ? { 200: jsonOf('ModelStatus'), ...absent } : { 200: jsonOf('VersionStates'), 404: absent[404] }
+    suffix === ''
+      ? { 200: jsonOf('ModelStatus'), ...absent }
+      : { 200: jsonOf('VersionStates'), ...malformed, 404: absent[404] }
   return {
     [path]: {
       parameters,

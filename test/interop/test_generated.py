@@ -26,7 +26,8 @@ def stubs(tmp_path_factory):
     """The modules inference_pb2 and inference_pb2_grpc."""
     folder = tmp_path_factory.mktemp("generated")
     command = ["-m", "grpc_tools.protoc", f"-I{PROTO}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
-    subprocess.run([sys.executable, *command, "inference.proto"], check=True)
+    files = [file.name for file in PROTO.glob("*.proto")]
+    subprocess.run([sys.executable, *command, *files], check=True)
     sys.path.insert(0, str(folder))
     import inference_pb2
     import inference_pb2_grpc
