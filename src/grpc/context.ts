@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { InferenceError } from '../core/errors.ts'
 import type { RequestContext } from '../core/inference.ts'
+import { giveBackController, takeController, type SpareController } from '../dataplane/spare-controllers.ts'
 
 /** Unique among servers, so that ids stay apart where logs are gathered. */
 const idPrefix = randomBytes(6).toString('hex')
@@ -20,7 +21,7 @@ export class GrpcContext implements RequestContext {
   readonly protocol: GrpcProtocol
   readonly #call: ServerCall
   #headers: Record<string, string> | undefined
-  #controller: AbortController | undefined
+  #spare: SpareController | undefined
   #isReleased = false
 
   constructor(call: ServerCall, protocol: GrpcProtocol = 'grpc-v2') {
@@ -31,12 +32,12 @@ export class GrpcContext implements RequestContext {
 
   /** Fires when the caller cancels or goes away, when its deadline passes, and when a drain's does. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
+    if (this.#spare === undefined) {
+      this.#spare = takeController()
       if (this.#call.cancelled && !this.#isReleased) this.#onCancelled()
-      else if (!this.#isReleased) this.#call.once('cancelled', this.#onCancelled)
+      else if (!this.#isReleased) this.#call.on('cancelled', this.#onCancelled)
     }
-    return this.#controller.signal
+    return this.#spare.controller.signal
   }
 
   /** Metadata by name; the first value where there are several, base64 where it is binary. */
@@ -52,12 +53,16 @@ export class GrpcContext implements RequestContext {
 
   /** The answer is sent: nothing fires from here on. */
   release(): void {
+    if (this.#isReleased) return
     this.#isReleased = true
-    if (this.#controller !== undefined) this.#call.removeListener('cancelled', this.#onCancelled)
+    if (this.#spare === undefined) return
+    this.#call.removeListener('cancelled', this.#onCancelled)
+    giveBackController(this.#spare)
+    this.#spare = undefined // it may belong to another request by now
   }
 
   readonly #onCancelled = (): void => {
-    this.#controller?.abort(cancellation(this.#call))
+    this.#spare?.controller.abort(cancellation(this.#call))
   }
 }
 

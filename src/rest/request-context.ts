@@ -5,9 +5,9 @@ import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { InferenceError } from '../core/errors.ts'
 import type { RequestContext } from '../core/inference.ts'
+import { giveBackController, takeController } from '../dataplane/spare-controllers.ts'
+import type { SpareController } from '../dataplane/spare-controllers.ts'
 import type { InFlight } from './in-flight.ts'
-import { giveBackController, takeController } from './spare-controllers.ts'
-import type { SpareController } from './spare-controllers.ts'
 
 /** Unique among servers, so that ids stay apart where logs are gathered. */
 const idPrefix = randomBytes(6).toString('hex')
