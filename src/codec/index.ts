@@ -14,6 +14,8 @@ export {
   peekGrpcInferRequest,
 } from './v2-grpc.ts'
 export type { GrpcCall } from './v2-grpc.ts'
+export { decodeGenerateRequest, encodeGenerateResponse, isInferenceBody } from './generate.ts'
+export { decodeRawRequest } from './v2-raw.ts'
 export {
   decodePredictRequest,
   decodePredictResponse,

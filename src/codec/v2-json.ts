@@ -8,9 +8,10 @@ import { JsonWriter } from './json-writer.ts'
 import { assemble, splitBody } from './v2-binary.ts'
 import type { EncodedBody } from './v2-binary.ts'
 import type { Role } from './v2-fields.ts'
-import { readOutputs } from './v2-outputs.ts'
+import { readOutputs, wantedClasses } from './v2-outputs.ts'
 import type { OutputEncoding, RequestedOutput } from './v2-outputs.ts'
-import { checkRequestParameters, parametersOf, readParameters, takeBoolean, writeParameters } from './v2-parameters.ts'
+import { checkReservedParameters } from './reserved-parameters.ts'
+import { parametersOf, readParameters, takeBoolean, writeParameters } from './v2-parameters.ts'
 import type { ParameterMap } from './v2-parameters.ts'
 import { finishTensor, readTensorEntry, writeTensor } from './v2-tensor.ts'
 import type { TensorEntry } from './v2-tensor.ts'
@@ -25,7 +26,7 @@ export interface V2Call {
  * Reads the body of `POST /v2/models/M/infer`. Tensors may be views on it.
  *
  * @param headerLength `Inference-Header-Content-Length`; undefined where the header is absent
- * @throws InferenceError `invalid_argument` naming field and tensor; `unimplemented` for shared memory and classification
+ * @throws InferenceError `invalid_argument` naming field and tensor; `unimplemented` for shared memory
  */
 export function decodeV2Request(body: Uint8Array, headerLength: number | undefined, model: ModelRef): V2Call {
   const { json, tail } = splitBody(body, headerLength, model.name)
@@ -59,10 +60,12 @@ export function decodeV2Request(body: Uint8Array, headerLength: number | undefin
   const inputs = entries.map((entry) => finishTensor(entry, 'input', tail))
   tail.end('input')
   const isBinary = takeBoolean(parameters, 'binary_data_output') ?? false
-  if (parameters !== undefined) checkRequestParameters(parameters)
+  if (parameters !== undefined) checkReservedParameters(parameters)
   const request: Writable<InferenceRequest> = { model, inputs }
   if (id !== undefined) request.id = id
   if (listed !== undefined) request.outputs = [...listed.keys()]
+  const classes = wantedClasses(listed)
+  if (classes !== undefined) request.classes = classes
   const rest = parametersOf(parameters)
   if (rest !== undefined) request.parameters = rest
   return { request, outputs: listed === undefined ? { isBinary } : { isBinary, listed } }

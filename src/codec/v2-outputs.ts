@@ -3,6 +3,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { JsonReader } from './json-reader.ts'
 import { ascii } from './json-string.ts'
 import { labelOf, readName } from './v2-fields.ts'
+import { classesOf } from './reserved-parameters.ts'
 import { readParameters, takeBoolean } from './v2-parameters.ts'
 import type { ParameterMap } from './v2-parameters.ts'
 
@@ -10,6 +11,8 @@ import type { ParameterMap } from './v2-parameters.ts'
 export interface RequestedOutput {
   /** Raw bytes behind the JSON; else JSON, whatever the request says of the others. */
   readonly isBinary: boolean
+  /** As its best classes: how many of them. */
+  readonly classes?: number
 }
 
 /** How the outputs of an answer are encoded. */
@@ -24,8 +27,8 @@ export interface OutputEncoding {
  * Reads `outputs` of a request.
  *
  * @returns undefined where none is listed, which asks for all
- * @throws InferenceError `invalid_argument` where an output is listed twice; `unimplemented` for classification and
- *   shared memory
+ * @throws InferenceError `invalid_argument` where an output is listed twice; `unimplemented` for shared
+ *   memory
  */
 export function readOutputs(reader: JsonReader): ReadonlyMap<string, RequestedOutput> | undefined {
   if (reader.isNull()) return undefined
@@ -51,12 +54,21 @@ export function readOutputs(reader: JsonReader): ReadonlyMap<string, RequestedOu
 
 /** Parameters that nobody knows are ignored: they are the protocol's, not the model's. */
 function requestedOutput(name: string, parameters: ParameterMap | undefined): RequestedOutput {
-  for (const extension of ['classification', 'shared_memory_region']) {
-    if (parameters?.has(extension) === true) {
-      throw new InferenceError('unimplemented', `output '${name}': the parameter '${extension}' is not supported`)
-    }
+  if (parameters?.has('shared_memory_region') === true) {
+    throw new InferenceError('unimplemented', `output '${name}': the parameter 'shared_memory_region' is not supported`)
   }
-  return { isBinary: takeBoolean(parameters, 'binary_data') ?? false }
+  const isBinary = takeBoolean(parameters, 'binary_data') ?? false
+  const classification = parameters?.get('classification')
+  return classification === undefined ? { isBinary } : { isBinary, classes: classesOf(name, classification) }
+}
+
+/** The outputs that are wanted as classes; undefined where there are none. */
+export function wantedClasses(
+  outputs: ReadonlyMap<string, RequestedOutput> | undefined,
+): ReadonlyMap<string, number> | undefined {
+  const wanted = new Map<string, number>()
+  for (const [name, { classes }] of outputs ?? []) if (classes !== undefined) wanted.set(name, classes)
+  return wanted.size === 0 ? undefined : wanted
 }
 
 function invalid(message: string): InferenceError {

@@ -4,6 +4,7 @@ import type { Parameters } from '../core/tensor.ts'
 import type { JsonReader } from './json-reader.ts'
 import { ascii } from './json-string.ts'
 import type { JsonWriter } from './json-writer.ts'
+import { checkCount } from './reserved-parameters.ts'
 
 /** Parameters under construction; a Map, since a client chooses the keys. */
 export type ParameterMap = Map<string, string | number | boolean>
@@ -27,7 +28,8 @@ export function readParameters(reader: JsonReader, isAnswer = false): ParameterM
   return parameters.size === 0 ? undefined : parameters
 }
 
-function readParameter(reader: JsonReader, key: string): string | number | boolean {
+/** Reads the value of one parameter. @throws InferenceError `invalid_argument` as {@link readParameters} */
+export function readParameter(reader: JsonReader, key: string): string | number | boolean {
   const byte = reader.peek()
   if (byte === ascii.quote) return reader.string()
   if (byte === ascii.lowerT || byte === ascii.lowerF) return reader.boolean()
@@ -73,39 +75,23 @@ export function takeBoolean(parameters: ParameterMap | undefined, key: string): 
  * @throws InferenceError `invalid_argument` where it is not a non-negative integer
  */
 export function takeSize(parameters: ParameterMap | undefined, key: string): number | undefined {
-  const value = checkCount(parameters, key)
-  if (value !== undefined) parameters?.delete(key)
-  return value
-}
-
-/**
- * Checks parameters of a request: `priority` and `timeout` count, `triton_…` is reserved.
- *
- * @throws InferenceError `invalid_argument`
- */
-export function checkRequestParameters(parameters: ParameterMap): void {
-  checkCount(parameters, 'priority')
-  checkCount(parameters, 'timeout')
-  for (const key of parameters.keys()) {
-    if (key.startsWith('triton_')) {
-      throw invalid(`parameter keys starting with 'triton_' are reserved for Triton usage: '${key}'`)
-    }
-  }
-}
-
-function checkCount(parameters: ParameterMap | undefined, key: string): number | undefined {
   const value = parameters?.get(key)
   if (value === undefined) return undefined
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) {
-    throw invalid(`parameter '${key}' must be a non-negative integer, got ${JSON.stringify(value)}`)
-  }
-  return value
+  const size = checkCount(key, value)
+  parameters?.delete(key)
+  return size
 }
 
 /** Writes `,"parameters":{…}` where there are any. */
 export function writeParameters(writer: JsonWriter, parameters: Parameters | undefined): void {
   if (parameters === undefined) return
   writer.raw(',"parameters":{')
+  writeMembers(writer, parameters)
+  writer.raw('}')
+}
+
+/** Writes `"name":value` for each, with commas between. */
+export function writeMembers(writer: JsonWriter, parameters: Parameters): void {
   let separator = ''
   for (const [key, value] of Object.entries(parameters)) {
     writer.raw(separator)
@@ -115,7 +101,6 @@ export function writeParameters(writer: JsonWriter, parameters: Parameters | und
     else writer.plain(value)
     separator = ','
   }
-  writer.raw('}')
 }
 
 function invalid(message: string): InferenceError {

@@ -138,7 +138,8 @@ export function writeTensor(writer: JsonWriter, tensor: Tensor, role: Role, isBi
   writer.raw(']}')
 }
 
-function writeData(writer: JsonWriter, tensor: Tensor, role: Role): void {
+/** Writes the elements, with commas between. @throws InferenceError `invalid_argument` where JSON cannot hold them */
+export function writeData(writer: JsonWriter, tensor: Tensor, role: Role): void {
   if (tensor.datatype === 'FP16' || tensor.datatype === 'BF16') {
     throw invalid(
       `sending ${tensor.datatype} data via JSON is not supported. Please use the binary data format for ${role} ${tensor.name}`,

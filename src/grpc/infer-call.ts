@@ -1,4 +1,5 @@
 /** One ModelInferRequest as it comes in, alone or in a stream. */
+import { checkReservedParameters, classesOf } from '../codec/reserved-parameters.ts'
 import { decodeGrpcInferRequest, peekGrpcInferRequest, type GrpcCall } from '../codec/v2-grpc.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest } from '../core/inference.ts'
@@ -12,7 +13,9 @@ import type { Door } from './door.ts'
 export function decodeCall(door: Door, bytes: Uint8Array): GrpcCall {
   try {
     door.refuseWhileDraining()
-    return decodeGrpcInferRequest(bytes)
+    const call = decodeGrpcInferRequest(bytes)
+    if (call.request.parameters !== undefined) checkReservedParameters(Object.entries(call.request.parameters))
+    return call.outputParameters.size === 0 ? call : withClasses(call)
   } catch (reason) {
     const { model } = peekGrpcInferRequest(bytes)
     door.metrics?.countRefusal(model, 'grpc-v2', 'infer', InferenceError.from(reason).code)
@@ -23,4 +26,13 @@ export function decodeCall(door: Door, bytes: Uint8Array): GrpcCall {
 /** A request without an id gets one: callers match answers by it, and logs name it. */
 export function withId(request: InferenceRequest, id: string): InferenceRequest {
   return request.id === undefined ? { ...request, id } : request
+}
+
+/** Outputs whose parameter `classification` asks for their best classes. */
+function withClasses(call: GrpcCall): GrpcCall {
+  const classes = new Map<string, number>()
+  for (const [name, { classification }] of call.outputParameters) {
+    if (classification !== undefined) classes.set(name, classesOf(name, classification))
+  }
+  return classes.size === 0 ? call : { ...call, request: { ...call.request, classes } }
 }

@@ -6,6 +6,7 @@ import { STATUS_CODES } from 'node:http'
 import { InferenceError } from '../core/errors.ts'
 import { errorBody, sendError } from './answer.ts'
 import { pathOf } from './inference.ts'
+import { addGenerateRoutes } from './generate-routes.ts'
 import { addManagementRoutes } from './management-routes.ts'
 import { openDoor } from './options.ts'
 import type { Door, RestOptions } from './options.ts'
@@ -45,6 +46,7 @@ export function createRestApp(options: RestOptions): FastifyInstance {
   answerErrors(app, door)
   addServiceRoutes(app, door)
   addV2Routes(app, door)
+  addGenerateRoutes(app, door)
   addManagementRoutes(app, door)
   addV1Routes(app, door)
   abortOn(options.signal, door)

@@ -129,9 +129,9 @@ function tooLarge(maxBytes: number): HttpRefusal {
 }
 
 /**
- * Length of the JSON part of a binary request, in uncompressed bytes.
+ * Length of the JSON part of a binary request, in uncompressed bytes; 0 marks a raw request, which has none.
  *
- * @throws InferenceError `invalid_argument` in Triton's words where it is no number from 1 to the length of the body
+ * @throws InferenceError `invalid_argument` in Triton's words where it is no number from 0 to the length of the body
  */
 export function headerLengthOf(headers: IncomingHttpHeaders, bodyLength: number): number | undefined {
   const given = headers['inference-header-content-length']
@@ -142,12 +142,6 @@ export function headerLengthOf(headers: IncomingHttpHeaders, bodyLength: number)
     throw new InferenceError(
       'invalid_argument',
       `inference header size should be in range (0, ${bodyLength}), got: ${text}`,
-    )
-  }
-  if (length === 0) {
-    throw new InferenceError(
-      'invalid_argument',
-      'Inference-Header-Content-Length: 0 marks a raw request, which this server does not take; send a JSON header',
     )
   }
   return length

@@ -1,6 +1,7 @@
 /** The V2 (Open Inference) routes: health, metadata, infer. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { decodeV2Request, encodeV2Response } from '../codec/index.ts'
+import { decodeRawRequest, decodeV2Request, encodeV2Response, type V2Call } from '../codec/index.ts'
+import { hasBatchDimension } from '../core/batch-dimension.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { TensorMetadata } from '../core/model.ts'
 import type { Parameters } from '../core/tensor.ts'
@@ -65,10 +66,11 @@ function addModelRoutes(app: FastifyInstance, door: Door, path: string): void {
 async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply): Promise<void> {
   const context = new HttpContext('v2', request, door.inFlight)
   const ref = refOf(request.params)
-  let decoded: ReturnType<typeof decodeV2Request>
+  let decoded: V2Call
   try {
     const body = request.body as Buffer // what the one content type parser makes
-    decoded = decodeV2Request(body, headerLengthOf(request.raw.headers, body.length), ref)
+    const headerLength = headerLengthOf(request.raw.headers, body.length)
+    decoded = headerLength === 0 ? decodeRaw(door, body, ref) : decodeV2Request(body, headerLength, ref)
   } catch (reason) {
     refuse(door, reply, context, { ref, verb: 'infer' }, reason)
     return
@@ -80,6 +82,14 @@ async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }
   } catch (reason) {
     sendError(door, reply, reason, context)
   }
+}
+
+/** The whole body is the input, and the outputs come back binary. */
+function decodeRaw({ dataPlane }: Door, body: Buffer, ref: ModelRef): V2Call {
+  const metadata = dataPlane.metadata(ref)
+  const hasBatch = metadata.maxBatchSize > 0 || hasBatchDimension(metadata)
+  const request = decodeRawRequest(body, ref, { inputs: metadata.inputs, hasBatch })
+  return { request, outputs: { isBinary: true } }
 }
 
 function describeReadiness(status: ModelStatus) {

@@ -232,7 +232,25 @@ describe('decodeV2Request from JSON', () => {
   it('says that extensions are not there', () => {
     const tail = one('"shape":[1],"datatype":"BOOL","parameters":{"shared_memory_region":"r"}')
     expect(refused(tail).code).toBe('unimplemented')
-    expect(refused('{"outputs":[{"name":"O","parameters":{"classification":2}}]}').code).toBe('unimplemented')
+    expect(refused('{"outputs":[{"name":"O","parameters":{"shared_memory_region":"r"}}]}').code).toBe('unimplemented')
+  })
+
+  it('reads how many classes of an output are wanted', () => {
+    const classes = (value: string) =>
+      `{"outputs":[{"name":"O","parameters":{"classification":${value}}}],${one('"shape":[1],"datatype":"BOOL","data":[true]').slice(1)}`
+    expect(decode(classes('2')).request).toMatchObject({ outputs: ['O'], classes: new Map([['O', 2]]) })
+    for (const value of ['0', '-1', '1.5', '"2"', 'true']) {
+      expect(refused(classes(value)).message).toContain(`'classification' parameter, expected an integer above 0`)
+    }
+  })
+
+  it('checks the types of parameters that the protocol knows', () => {
+    const parameters = (text: string) =>
+      `{"parameters":{${text}},${one('"shape":[1],"datatype":"BOOL","data":[true]').slice(1)}`
+    expect(decode(parameters('"sequence_id":"a","sequence_start":true,"sequence_end":false')).request).toBeDefined()
+    for (const text of ['"sequence_id":-1', '"sequence_id":true', '"sequence_start":1', '"sequence_end":"x"']) {
+      expect(refused(parameters(text)).message).toContain('invalid value type for')
+    }
   })
 })
 

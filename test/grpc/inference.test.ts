@@ -141,7 +141,7 @@ describe('ModelInfer', () => {
       inputs: [],
       parameters: {
         echo: { bool_param: true },
-        timeout: { int64_param: -5 },
+        offset: { int64_param: -5 },
         text: { string_param: 'ä' },
         ratio: { double_param: 0.25 },
         priority: { uint64_param: 3 },
@@ -149,7 +149,7 @@ describe('ModelInfer', () => {
     })
     expect(JSON.parse(response.raw_output_contents[0]?.subarray(4).toString() ?? '')).toEqual({
       echo: true,
-      timeout: -5,
+      offset: -5,
       text: 'ä',
       ratio: 0.25,
       priority: 3,

@@ -505,12 +505,12 @@ export const binaryCases: readonly RestCase[] = [
     contains: 'inference header size should be in range (0, ',
   })),
   {
-    title: 'a raw request',
+    title: 'a raw request to a model with two inputs',
     request: infer,
     body: raw,
     headers: { 'inference-header-content-length': '0' },
     status: 400,
-    contains: 'raw request',
+    contains: 'Raw request must only have 1 input (found 1) to be deduced but got 2 inputs',
   },
   {
     title: 'C9 bytes left over',
