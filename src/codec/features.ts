@@ -95,6 +95,9 @@ class Column {
     if (this.#rows.length < row) {
       throw invalid(`${where}Feature: ${name} must be in every example or in none, examples[0] lacks it.`)
     }
+    if (datatype === 'FP16' || datatype === 'BF16') {
+      throw invalid(`input '${name}' takes ${datatype}, which no feature can hold: use Predict`)
+    }
     if (!takes(datatype, feature)) {
       throw invalid(
         `${where}Key: ${name}. Data types don't match. Expected type: ${kindOf(datatype)}, got: ${feature.kind}`,
@@ -168,9 +171,8 @@ function kindOf(datatype: DataType): string {
   return isFloat(datatype) || datatype === 'FP16' || datatype === 'BF16' ? 'float' : 'int64'
 }
 
-/** Integers pass for floats: JSON writes 80 where 80.0 is meant. Half floats have no kind of feature. */
+/** Integers pass for floats: JSON writes 80 where 80.0 is meant. */
 function takes(datatype: DataType, { kind }: Feature): boolean {
-  if (datatype === 'FP16' || datatype === 'BF16') return false
   if (kind === 'bytes') return datatype === 'BYTES'
   if (kind === 'float') return isFloat(datatype)
   return datatype !== 'BYTES'
