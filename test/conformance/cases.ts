@@ -5,7 +5,15 @@
 import type { ErrorCode } from '../../src/core/errors.ts'
 import type { Element, NeutralRequest, NeutralTensor } from './neutral.ts'
 
-export const wires = ['REST JSON', 'REST binary', 'gRPC raw', 'gRPC typed', 'V1 rows', 'V1 columns'] as const
+export const wires = [
+  'REST JSON',
+  'REST binary',
+  'gRPC raw',
+  'gRPC typed',
+  'V1 rows',
+  'V1 columns',
+  'gRPC Predict',
+] as const
 export type Wire = (typeof wires)[number]
 
 export interface ConformanceCase {
@@ -21,9 +29,11 @@ export interface ConformanceCase {
 
 const v1 = (reason: string) => ({ 'V1 rows': reason, 'V1 columns': reason })
 const typed = (reason: string) => ({ 'gRPC typed': reason })
-const noId = v1('V1 has no request id')
+const noPredict = (reason: string) => ({ 'gRPC Predict': reason })
+const noId = { ...v1('V1 has no request id'), ...noPredict('Predict has no request id') }
 const noOutputs = v1('V1 names no outputs')
-const noParameters = v1('V1 has no parameters')
+const noOrder = { ...noOutputs, ...noPredict('the outputs of Predict are a map') }
+const noParameters = { ...v1('V1 has no parameters'), ...noPredict('Predict has no parameters') }
 const noShape = v1('V1 nests its data: shape and data cannot differ')
 const noDatatype = v1('V1 names no datatype')
 const noElements = v1('nested data without elements has no further dimensions')
@@ -81,7 +91,7 @@ const answers: readonly ConformanceCase[] = [
     rule: 'B6 outputs are answered in the order in which they were named',
     request: simple({ outputs: [{ name: 'OUTPUT1' }, { name: 'OUTPUT0' }] }),
     outputs: [difference, sum],
-    not: noOutputs,
+    not: noOrder,
   },
   {
     rule: 'inputs may come in any order',
@@ -144,7 +154,7 @@ const answers: readonly ConformanceCase[] = [
       outputs: [{ name: 'OUT', classification: 2 }],
     },
     outputs: [{ name: 'OUT', datatype: 'BYTES', shape: [1, 2], data: ['0.500000:1', '0.250000:0'] }],
-    not: noOutputs,
+    not: { ...noOutputs, ...noPredict('Predict asks for outputs by name alone') },
   },
 ]
 
@@ -202,6 +212,7 @@ const errors: readonly ConformanceCase[] = [
     rule: 'a model whose load failed is not available',
     request: { model: 'unloadable', inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [1] }] },
     error: { code: 'unavailable', contains: 'unloadable' },
+    not: noPredict('Predict answers FAILED_PRECONDITION, as TF Serving does'),
   },
   {
     rule: 'a fault of the model tells nothing about it',
@@ -214,17 +225,18 @@ const errors: readonly ConformanceCase[] = [
     error: { code: 'resource_exhausted', contains: 'no more today' },
   },
   wrong('B9 every input is needed', simple({ inputs: both.slice(0, 1) }), 'INPUT1'),
-  wrong('B10 no other input is taken', simple({ inputs: [...both, int32('ZZZ', counting)] }), "'ZZZ'"),
+  wrong('B10 no other input is taken', simple({ inputs: [...both, int32('ZZZ', counting)] }), 'ZZZ'),
   wrong('an input is given once', simple({ inputs: [...both, int32('INPUT0', counting)] }), "'INPUT0'", {
     ...v1('the keys of a JSON object are given once'),
+    ...noPredict('the inputs of Predict are a map'),
   }),
   wrong(
     'B7 an output is named once',
     simple({ outputs: [{ name: 'OUTPUT1' }, { name: 'OUTPUT1' }] }),
-    "'OUTPUT1'",
+    'OUTPUT1',
     noOutputs,
   ),
-  wrong('an output that the model has not is refused', simple({ outputs: [{ name: 'ZZZ' }] }), "'ZZZ'", noOutputs),
+  wrong('an output that the model has not is refused', simple({ outputs: [{ name: 'ZZZ' }] }), 'ZZZ', noOutputs),
   wrong(
     'B12 a shape must be one that the model takes',
     simple({ inputs: [int32('INPUT0', [...counting, 17], [1, 17]), int32('INPUT1', counting)] }),

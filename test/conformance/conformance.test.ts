@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLog } from '../../src/core/log.ts'
 import { createServer, type Server } from '../../src/server/server.ts'
 import { TestClient } from '../grpc/support.ts'
+import { ServingClient } from '../grpc/tfserving-client.ts'
 import { cases, wires, type ConformanceCase, type Wire } from './cases.ts'
 import { rounded } from './json.ts'
 import { models } from './models.ts'
@@ -14,11 +15,13 @@ let doors: Doors
 beforeAll(async () => {
   server = await createServer({ models, log: silentLog, httpPort: 0, grpcPort: 0, terminationLog: '/nowhere' })
   const { http, grpc = '' } = await server.start()
-  const rpc = new TestClient('inference.GRPCInferenceService', Number(grpc.split(':').at(-1)))
-  doors = { http, rpc }
+  const port = Number(grpc.split(':').at(-1))
+  const rpc = new TestClient('inference.GRPCInferenceService', port)
+  doors = { http, rpc, serving: new ServingClient(port) }
 })
 afterAll(async () => {
   doors.rpc.close()
+  doors.serving.close()
   await server.close()
 })
 

@@ -2,15 +2,18 @@
 import * as grpc from '@grpc/grpc-js'
 import type { DataType } from '../../src/core/tensor.ts'
 import { failure, type Answer, type Message, type TestClient } from '../grpc/support.ts'
+import type { ServingClient } from '../grpc/tfserving-client.ts'
 import { octets, pack, unpack } from './bytes.ts'
 import type { Wire } from './cases.ts'
 import { elementFrom, elementText, nestedText, parse } from './json.ts'
+import { neutralTensor, tensorProto } from './tensor-proto.ts'
 import type { NeutralAnswer, NeutralRequest, NeutralTensor, Outcome, ParameterValue } from './neutral.ts'
 
 export interface Doors {
   /** `http://127.0.0.1:8080` */
   readonly http: string
   readonly rpc: TestClient
+  readonly serving: ServingClient
 }
 
 type Send = (doors: Doors, request: NeutralRequest) => Promise<Outcome>
@@ -25,6 +28,7 @@ export const send: Readonly<Record<Exclude<Wire, 'V1 rows' | 'V1 columns'>, Send
   'REST binary': (doors, request) => restInfer(doors, request, true),
   'gRPC raw': (doors, request) => grpcInfer(doors, request, false),
   'gRPC typed': (doors, request) => grpcInfer(doors, request, true),
+  'gRPC Predict': predict,
 }
 
 async function restInfer({ http }: Doors, request: NeutralRequest, isBinary: boolean): Promise<Outcome> {
@@ -159,6 +163,25 @@ function readGrpc(answer: Answer): NeutralAnswer {
     }
   })
   return answerOf(answer, outputs)
+}
+
+async function predict({ serving }: Doors, request: NeutralRequest): Promise<Outcome> {
+  const call = serving.call('Predict', {
+    model_spec: {
+      name: request.model,
+      ...(request.version === undefined ? {} : { version: { value: request.version } }),
+    },
+    inputs: Object.fromEntries(request.inputs.map((input) => [input.name, tensorProto(input)])),
+    output_filter: (request.outputs ?? []).map(({ name }) => name),
+  })
+  const [result] = await Promise.allSettled([call])
+  if (result.status === 'rejected') {
+    const { code, details } = await failure(call)
+    return { refusal: { status: grpc.status[code], message: details } }
+  }
+  const { model_spec, outputs } = result.value
+  const tensors = Object.entries(outputs).map(([name, proto]) => neutralTensor(name, proto))
+  return { answer: { model: model_spec.name, version: model_spec.version.value, outputs: tensors } }
 }
 
 /** Sends a V1 request; the answer is what stands at `predictions` or `outputs`. */
