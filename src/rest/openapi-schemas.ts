@@ -52,6 +52,55 @@ export const schemas: Readonly<Record<string, unknown>> = {
     ['name', 'versions', 'platform', 'inputs', 'outputs'],
   ),
   ModelReady: object({ name: string, ready: boolean, error: string }, ['name', 'ready']),
+  RepositoryIndexRequest: { type: 'object', properties: { ready: boolean } },
+  RepositoryIndex: {
+    type: 'array',
+    items: object(
+      {
+        name: string,
+        version: string,
+        state: { enum: ['READY', 'UNAVAILABLE', 'LOADING', 'UNLOADING'] },
+        reason: string,
+      },
+      ['name'],
+    ),
+  },
+  ControlRequest: {
+    type: 'object',
+    properties: { parameters: { type: 'object', properties: { unload_dependents: boolean } } },
+  },
+  ModelLoaded: object({ name: string, load: { const: true } }, ['name', 'load']),
+  ModelUnloaded: object({ name: string, unload: { const: true } }, ['name', 'unload']),
+  ModelConfig: {
+    type: 'object',
+    description: "Triton's ModelConfig.",
+    properties: { name: string, platform: string, backend: string, max_batch_size: { type: 'integer', minimum: 0 } },
+    required: ['name', 'platform', 'backend', 'max_batch_size', 'input', 'output'],
+  },
+  Statistics: object({ model_stats: { type: 'array', items: { type: 'object' } } }, ['model_stats']),
+  LogSettings: object(
+    {
+      log_file: string,
+      log_info: boolean,
+      log_warning: boolean,
+      log_error: boolean,
+      log_verbose_level: { type: 'integer', minimum: 0 },
+      log_format: string,
+    },
+    ['log_file', 'log_info', 'log_warning', 'log_error', 'log_verbose_level', 'log_format'],
+  ),
+  TraceSettings: { type: 'object', additionalProperties: { type: ['string', 'array'] } },
+  GenerateRequest: {
+    type: 'object',
+    description: 'A member for each input, by its name; all others are parameters.',
+    properties: { id: string, parameters: { type: 'object' } },
+  },
+  GenerateResponse: {
+    type: 'object',
+    description: 'A member for each output; a single element stands bare.',
+    properties: { id: string, model_name: string, model_version: string },
+    required: ['model_name', 'model_version'],
+  },
   InputTensor: object(
     {
       name: string,

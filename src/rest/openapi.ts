@@ -1,20 +1,20 @@
 /** The description of this API that `/openapi.json` serves: OpenAPI 3.1, every route. */
 import { dataTypes } from '../core/tensor.ts'
+import { extensionPaths } from './openapi-extensions.ts'
+import {
+  callErrors,
+  error,
+  headerLength,
+  jsonOf,
+  modelParameter,
+  operation,
+  ref,
+  tensorContent,
+  tensorsOf,
+  versionParameter,
+  type Json,
+} from './openapi-parts.ts'
 import { schemas } from './openapi-schemas.ts'
-
-type Json = Readonly<Record<string, unknown>>
-
-const modelParameter = pathParameter('model', 'Name of the model, percent-encoded: `a/b` is `a%2Fb`.')
-const versionParameter = pathParameter(
-  'version',
-  'Version of the model; the newest ready one where the path names none.',
-)
-const headerLength = {
-  name: 'Inference-Header-Content-Length',
-  in: 'header',
-  description: 'Bytes of the JSON part, uncompressed, where binary tensors follow it.',
-  schema: { type: 'integer', minimum: 1 },
-}
 
 /** The whole document. */
 export function describeApi(version: string): Json {
@@ -32,7 +32,7 @@ export function describeApi(version: string): Json {
       { name: 'V1', description: 'TensorFlow Serving and KServe V1' },
       { name: 'service', description: 'The server itself' },
     ],
-    paths: { ...servicePaths, ...v2Paths(), ...v1Paths() },
+    paths: { ...servicePaths, ...v2Paths(), ...extensionPaths(), ...v1Paths() },
     components: { schemas: { ...schemas, DataType: { type: 'string', enum: dataTypes } } },
   }
 }
@@ -159,52 +159,4 @@ function v1ModelPaths(path: string, parameters: readonly Json[], suffix: string)
       'ExamplesRequest',
     ),
   }
-}
-
-const callErrors: Json = {
-  400: error('The request is wrong; the text names what and where'),
-  404: error('No such model or version'),
-  413: error('The body is larger than the limit, as sent or inflated'),
-  415: error('The Content-Encoding is neither gzip nor deflate'),
-  429: { ...error('Too many requests wait'), headers: { 'Retry-After': { schema: { type: 'integer' } } } },
-  500: error('The model failed'),
-  503: {
-    ...error('The model or the server is not ready'),
-    headers: { 'Retry-After': { schema: { type: 'integer' } } },
-  },
-  504: error('The deadline of the request passed'),
-}
-
-function operation(operationId: string, tag: string, summary: string, responses: Json): Json {
-  return { operationId, tags: [tag], summary, responses }
-}
-
-function pathParameter(name: string, description: string): Json {
-  return { name, in: 'path', required: true, description, schema: { type: 'string' } }
-}
-
-function ref(schema: string): Json {
-  return { $ref: `#/components/schemas/${schema}` }
-}
-
-function jsonOf(schema: string): Json {
-  return { description: schema, content: { 'application/json': { schema: ref(schema) } } }
-}
-
-function error(description: string): Json {
-  return { description, content: { 'application/json': { schema: ref('Error') } } }
-}
-
-function tensorsOf(schema: string): Json {
-  const { description, schema: type } = headerLength
-  return {
-    description: schema,
-    headers: { 'Inference-Header-Content-Length': { description, schema: type } },
-    content: tensorContent(schema),
-  }
-}
-
-/** JSON, or JSON with the raw bytes of tensors behind it. */
-function tensorContent(schema: string): Json {
-  return { 'application/json': { schema: ref(schema) }, 'application/octet-stream': {} }
 }
