@@ -71,11 +71,15 @@ export function malformed(request: FastifyRequest): InferenceError {
   return new InferenceError('invalid_argument', `Malformed request: ${request.method} ${pathOf(request.url)}`)
 }
 
-/** An unknown model or version as TF Serving tells it to who calls one; everything else as it is. */
+/**
+ * An unknown model or version as TF Serving tells it to who calls one; everything else as it is. KServe has no versions: a
+ * call without one may come from its clients, who read its text behind TF Serving's.
+ */
 export function inServingWords(reason: unknown, { name, version }: ModelRef): unknown {
   if (!(reason instanceof InferenceError) || reason.code !== 'not_found') return reason
-  const which = version === undefined ? `Latest(${name})` : `Specific(${name}, ${version})`
-  return new InferenceError('not_found', `Servable not found for request: ${which}`)
+  const text = 'Servable not found for request:'
+  if (version !== undefined) return new InferenceError('not_found', `${text} Specific(${name}, ${version})`)
+  return new InferenceError('not_found', `${text} Latest(${name}). ${reason.message}`)
 }
 
 /** As {@link inServingWords}, but a model that is not named by its version in the words of KServe. */

@@ -591,7 +591,7 @@ export const v1Cases: readonly RestCase[] = [
     request: 'POST /v1/models/foo:predict',
     body: '{"instances":[1]}',
     status: 404,
-    json: error('Servable not found for request: Latest(foo)'),
+    json: error('Servable not found for request: Latest(foo). Model with name foo does not exist.'),
   },
   {
     title: 'G8 an unknown version',

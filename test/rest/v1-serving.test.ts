@@ -127,7 +127,7 @@ const cases: readonly RestCase[] = [
     request: 'POST /v1/models/foo:classify',
     body: '{',
     status: 404,
-    json: error('Servable not found for request: Latest(foo)'),
+    json: error('Servable not found for request: Latest(foo). Model with name foo does not exist.'),
   },
   {
     title: 'a known model that explains nothing, asked as KServe is',
@@ -179,7 +179,7 @@ const cases: readonly RestCase[] = [
     title: 'the metadata of an unknown model',
     request: 'GET /v1/models/foo/metadata',
     status: 404,
-    json: error('Servable not found for request: Latest(foo)'),
+    json: error('Servable not found for request: Latest(foo). Model with name foo does not exist.'),
   },
   {
     title: 'the metadata of an unknown version',
