@@ -105,6 +105,8 @@ function hookText(hook: DeclaredHook): string {
       return 'image'
     case 'labels':
       return `labels from ${hook.file}`
+    case 'class-names':
+      return `names of classes from ${hook.file}`
   }
 }
 

@@ -57,6 +57,25 @@ export async function createLabelsHook(file: LabelsFile, inner: Signature): Prom
   }
 }
 
+/**
+ * Names the classes of every output whose last dimension has as many of them, for callers that ask for classes. Outputs stay
+ * as they are.
+ *
+ * @throws InferenceError `failed_precondition` where no output has as many classes as the file has labels
+ */
+export async function createClassNames(
+  { path, root }: Pick<LabelsFile, 'path' | 'root'>,
+  inner: Signature,
+): Promise<Hooks> {
+  const labels = await readLabels(await hookFile('labels', path, root))
+  const named = inner.outputs.filter(({ shape, isAnyRank }) => {
+    const classes = shape.at(-1)
+    return isAnyRank !== true && (classes === labels.length || (classes === -1 && shape.length > 1))
+  })
+  if (named.length === 0) throw broken(`labels: ${path} has ${labels.length} labels, but no output has as many classes`)
+  return { labels: new Map(named.map(({ name }) => [name, labels])) }
+}
+
 function shapeOf({ isAnyRank, dimensionNames }: TensorMetadata, shape: readonly number[]) {
   if (isAnyRank === true) return { shape: [-1], isAnyRank }
   return dimensionNames === undefined ? { shape } : { shape, dimensionNames: [...dimensionNames.slice(0, -1), ''] }

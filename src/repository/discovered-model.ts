@@ -14,6 +14,7 @@ export type DeclaredHook =
   | { readonly kind: 'module'; readonly path: string }
   | { readonly kind: 'image'; readonly options: ImageOptions }
   | { readonly kind: 'labels'; readonly options: LabelsOptions; readonly file: string }
+  | { readonly kind: 'class-names'; readonly file: string }
 
 export type DiscoveredModel =
   | {
@@ -164,7 +165,8 @@ function resolveHooks(declared: readonly Declared[]): readonly DeclaredHook[] | 
     if (typeof hook === 'string') return hook
     hooks.push(hook)
   }
-  return hooks
+  const isNamed = hooks.some(({ kind }) => kind === 'labels')
+  return labels === undefined || isNamed ? hooks : [...hooks, { kind: 'class-names', file: labels }]
 }
 
 function resolveHook(spec: HookSpec, directory: string, labels: string | undefined): DeclaredHook | string {

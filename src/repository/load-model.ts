@@ -4,7 +4,7 @@ import type { Log } from '../core/log.ts'
 import type { Hooks, Model, ModelSpec, Runtime } from '../core/model.ts'
 import type { Signature } from '../core/signature.ts'
 import { createImageHook } from '../hooks/image-hook.ts'
-import { createLabelsHook } from '../hooks/labels-hook.ts'
+import { createClassNames, createLabelsHook } from '../hooks/labels-hook.ts'
 import { loadModuleHook } from '../hooks/module-hook.ts'
 import type { DeclaredHook, DiscoveredModel } from './discovered-model.ts'
 import type { LoadedModel, ModelEntry } from './entry.ts'
@@ -67,6 +67,8 @@ function createHook(hook: DeclaredHook, found: FoundModel, inner: Signature, log
       return createImageHook(hook.options, inner)
     case 'labels':
       return createLabelsHook({ options: hook.options, path: hook.file, root }, inner)
+    case 'class-names':
+      return createClassNames({ path: hook.file, root }, inner)
   }
 }
 

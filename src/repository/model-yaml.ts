@@ -39,7 +39,7 @@ const schema = z.strictObject({
   limits: limits.optional(),
   /** For the runtime, which checks them. */
   options: z.record(z.string(), z.unknown()).optional(),
-  /** File with the names of the classes, for the labels hook. */
+  /** File with the names of the classes: for the labels hook, and for callers that ask for classes. */
   labels: z.string().min(1).optional(),
   hooks: z
     .union([z.string().min(1), z.array(hook)])

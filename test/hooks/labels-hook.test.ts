@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { TensorMetadata } from '../../src/core/model.ts'
 import { tensor, type Tensor } from '../../src/core/tensor.ts'
-import { createLabelsHook } from '../../src/hooks/labels-hook.ts'
+import { createClassNames, createLabelsHook } from '../../src/hooks/labels-hook.ts'
 import { labelsOptions } from '../../src/hooks/labels-options.ts'
 import { directoryWith } from '../repository/directories.ts'
 import { context, metadataOf, responseWith, signatureOf } from './calls.ts'
@@ -149,5 +149,26 @@ describe('options that do not fit the model', () => {
       code: 'internal',
       message: "labels: output 'p' has 2 classes, there are 3 labels",
     })
+  })
+})
+
+describe('the names of classes without the hook', () => {
+  const namesFor = async (outputs: readonly TensorMetadata[]) => {
+    const root = await directoryWith({ 'labels.txt': 'ant\nbee\ncat\n' })
+    return createClassNames({ path: join(root, 'labels.txt'), root }, signatureOf([], outputs))
+  }
+
+  it('belong to the outputs with as many classes, or with any number of them', async () => {
+    const outputs = [scores, metadataOf('free', 'FP32', [-1, -1]), metadataOf('id', 'INT64', [-1])]
+    const { labels, ...rest } = await namesFor(outputs)
+    expect([...(labels ?? [])]).toEqual([
+      ['p', ['ant', 'bee', 'cat']],
+      ['free', ['ant', 'bee', 'cat']],
+    ])
+    expect(rest).toEqual({})
+  })
+
+  it('are refused where no output has as many classes', async () => {
+    await expect(namesFor([metadataOf('p', 'FP32', [-1, 4])])).rejects.toThrow('no output has as many classes')
   })
 })

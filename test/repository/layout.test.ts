@@ -222,7 +222,10 @@ describe('model.yaml', () => {
           maxBatchSize: 8,
           maxQueueSize: 10,
         },
-        hooks: [{ kind: 'module', path: join(directory, 'm/hooks.js') }],
+        hooks: [
+          { kind: 'module', path: join(directory, 'm/hooks.js') },
+          { kind: 'class-names', file: join(directory, 'm/names.txt') },
+        ],
       },
       {
         spec: {
