@@ -6,7 +6,7 @@ import { callOnce, loadGrpc } from './grpc-load.ts'
 import { irisInfer, irisPredict, pictureInfer, type GrpcRequest } from './grpc-message.ts'
 import type { Report } from './report.ts'
 import type { Contender, RoundOptions } from './rounds.ts'
-import { fixture, startServable, startTarget, withMeanModel, withServers } from './servers.ts'
+import { fixture, placementOf, startServable, startTarget, withMeanModel, withServers } from './servers.ts'
 
 /** Issue 2: a naive handler reaches 60 % of the grpc-js echo. */
 const smallBar = 0.7
@@ -25,12 +25,13 @@ function small(options: RoundOptions, only: string): Promise<readonly Report[]> 
     { servable: () => startServable([dirname(fixture('iris-logreg'))]), echo: () => startTarget('grpc-js', 'echo') },
     async ({ servable, echo }) => {
       const answer = (await callOnce(servable.grpc, irisInfer)).toString('hex')
+      const placement = await placementOf(servable, 'iris-logreg')
       const starts = { answering: () => startTarget('grpc-js', answer), bare: () => startTarget('http2', answer) }
       return withServers(starts, ({ answering, bare }) =>
         compareAll(
           [
             {
-              title: `iris, ModelInfer raw: ${irisInfer.message.byteLength} bytes`,
+              title: `iris, ModelInfer raw: ${irisInfer.message.byteLength} bytes, ${placement}`,
               contenders: [
                 grpcUnder('servable', servable, irisInfer),
                 grpcUnder('grpc-js echo', echo, irisInfer),
@@ -41,7 +42,7 @@ function small(options: RoundOptions, only: string): Promise<readonly Report[]> 
               bars: { servable: smallBar },
             },
             {
-              title: `iris, Predict of TF Serving: ${irisPredict.message.byteLength} bytes`,
+              title: `iris, Predict of TF Serving: ${irisPredict.message.byteLength} bytes, ${placement}`,
               contenders: [grpcUnder('Predict', servable, irisPredict), grpcUnder('ModelInfer', servable, irisInfer)],
               baseline: 'ModelInfer',
               bars: { Predict: predictBar },
@@ -66,12 +67,13 @@ function pictures(options: RoundOptions, only: string): Promise<readonly Report[
       },
       async ({ servable, defined, echo }) => {
         const answer = (await callOnce(defined.grpc, ends)).toString('hex')
+        const placement = await placementOf(servable, 'mean')
         const starts = { answering: () => startTarget('grpc-js', answer), bare: () => startTarget('http2', answer) }
         return withServers(starts, ({ answering, bare }) =>
           compareAll(
             [
               {
-                title: `1×3×224×224 FP32, ModelInfer raw: ${mean.message.byteLength} bytes`,
+                title: `1×3×224×224 FP32, ModelInfer raw: ${mean.message.byteLength} bytes, ${placement}`,
                 contenders: [
                   grpcUnder('servable, ONNX mean', servable, mean),
                   grpcUnder('servable, defineModel', defined, ends),

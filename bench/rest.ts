@@ -5,7 +5,7 @@ import { bareRuntime, compare, serverUnder, type BareModel, type Comparison } fr
 import type { Report } from './report.ts'
 import { addSub, irisV1, irisV2, pictureBinary, pictureJson, pictureShape, type HttpRequest } from './requests.ts'
 import type { RoundOptions } from './rounds.ts'
-import { fixture, startServable, startTarget, withMeanModel, withServers } from './servers.ts'
+import { fixture, placementOf, startServable, startTarget, withMeanModel, withServers } from './servers.ts'
 
 /** Issue 1: a naive handler reaches 48 % of the fastify echo. */
 const smallBar = 0.55
@@ -113,13 +113,6 @@ function pictureComparisons(
       bars: {},
     },
   ]
-}
-
-/** Where Servable chose to run a model. */
-async function placementOf(server: ServerProcess, model: string): Promise<string> {
-  const response = await fetch(`${server.url}/v2/models/${model}`)
-  const { parameters } = (await response.json()) as { parameters?: { placement?: string } } // our own metadata
-  return `placement ${parameters?.placement ?? 'unknown'}`
 }
 
 async function compareAll(all: readonly Comparison[], options: RoundOptions, only: string): Promise<readonly Report[]> {

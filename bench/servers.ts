@@ -29,6 +29,13 @@ export function startTarget(program: Target, argument = ''): Promise<ServerProce
   return startServer([fileURLToPath(new URL(`./targets/${program}.js`, import.meta.url)), argument])
 }
 
+/** Where Servable chose to run a model. */
+export async function placementOf(server: ServerProcess, model: string): Promise<string> {
+  const response = await fetch(`${server.url}/v2/models/${model}`)
+  const { parameters } = (await response.json()) as { parameters?: { placement?: string } } // our own metadata
+  return `placement ${parameters?.placement ?? 'unknown'}`
+}
+
 /** Starts servers for the length of `work` and stops them, whatever becomes of it. */
 export async function withServers<N extends string, T>(
   starts: Readonly<Record<N, () => Promise<ServerProcess>>>,
