@@ -56,7 +56,7 @@ export function unary(
     }
     try {
       const response = handler(call.request, context)
-      if (response instanceof Promise) response.then(succeed).catch(fail)
+      if (response instanceof Promise) response.then(succeed, fail)
       else succeed(response)
     } catch (reason) {
       fail(reason)

@@ -15,6 +15,7 @@ interface Arrival {
   readonly signal: AbortSignal
   readonly resolve: (outputs: readonly Tensor[]) => void
   readonly reject: (reason: unknown) => void
+  readonly onStart: (() => void) | undefined
 }
 
 interface Waiting extends Arrival {
@@ -32,7 +33,7 @@ export function schedule(model: Model, policy: SchedulingPolicy): Model {
     memoryBytes: model.memoryBytes,
     maxBatchSize: model.maxBatchSize,
     concurrency: model.concurrency,
-    predict: (batch, signal) => queue.predict(batch, signal),
+    predict: (batch, signal, onStart) => queue.predict(batch, signal, onStart),
     ...(model.preprocess && { preprocess: model.preprocess.bind(model) }),
     ...(model.postprocess && { postprocess: model.postprocess.bind(model) }),
     ...(model.infer && { infer: model.infer.bind(model) }),
@@ -59,15 +60,15 @@ class PredictQueue {
     this.#policy = policy
   }
 
-  predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]> {
+  predict(batch: Batch, signal: AbortSignal, onStart?: () => void): Promise<readonly Tensor[]> {
     if (signal.aborted) return Promise.reject(InferenceError.from(signal.reason))
     if (this.#running < this.#model.concurrency) {
       this.#running += 1
-      return new Promise((resolve, reject) => this.#gather({ batch, signal, resolve, reject }))
+      return new Promise((resolve, reject) => this.#gather({ batch, signal, resolve, reject, onStart }))
     }
     if (this.#waiting.size >= this.#policy.maxQueueSize) return Promise.reject(this.#full())
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { batch, signal, resolve, reject, onAbort: () => this.#abandon(waiting) }
+      const waiting: Waiting = { batch, signal, resolve, reject, onAbort: () => this.#abandon(waiting), onStart }
       this.#waiting.add(waiting)
       signal.addEventListener('abort', waiting.onAbort, { once: true })
     })
@@ -90,7 +91,8 @@ class PredictQueue {
     }
   }
 
-  #start({ batch, signal, resolve, reject }: Arrival): void {
+  #start({ batch, signal, resolve, reject, onStart }: Arrival): void {
+    onStart?.()
     const started = performance.now()
     const ended = (): void => {
       this.#runMs += (performance.now() - started - this.#runMs) / 16 // the weight of the last few dozen runs
