@@ -2,16 +2,15 @@
 import type { Batch, Log, PlacedSession, Placement, Tensor } from '../../src/runtime/index.ts'
 import { totalBytes } from '../../src/runtime/index.ts'
 
-/** An inline run this long is a strike against staying on the main thread: the measurement was wrong. */
-const strikeMs = 5
-/** So many within {@link watchedRuns} runs are the model's own; a collection of garbage or a busy machine stretches one. */
-const mostStrikes = 3
 /**
- * Runs measured by processor time after one that was long by the clock, which does not tell a costly run from a thread that
- * had to wait for its core. Not all runs are: asking costs a tenth of a small one. More of them would add up the times in
- * which the process's other threads, the compiler's at first, had the core.
+ * A mean above this shows that the measurement at load was wrong. It is far above what an inline model may cost (50 µs), so
+ * that threads of this process which compile or collect garbage, or a core that is taken away, do not show in it.
  */
-const watchedRuns = 50
+const mostMeanMs = 2
+/** Weight of the last run in the mean. */
+const weight = 1 / 32
+/** A single run counts for no more: three of these in a row are needed, one stall of the machine is not. */
+const mostRunMs = 30
 
 export interface Placed {
   readonly session: PlacedSession
@@ -41,37 +40,19 @@ export interface InlineOptions {
   readonly onDemotion?: (reason: string) => void
   /** Milliseconds; `performance.now` where absent. */
   readonly now?: () => number
-  /** Milliseconds of processor time that this process has had; `process.cpuUsage` where absent. */
-  readonly cpuNow?: () => number
 }
 
-function processMs(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
-}
-
-/** Small requests run on the main thread, large ones in the pool; all of them there once several small ones took too long. */
+/** Small requests run on the main thread, large ones in the pool; all of them there once small ones take too long as well. */
 export function inlineWithPool(inline: PlacedSession, pool: PlacedSession, options: InlineOptions): Placed {
-  const { maxBytes, log, model, now = () => performance.now(), cpuNow = processMs } = options
+  const { maxBytes, log, model, now = () => performance.now() } = options
   let isDemoted = false
-  let strikes = 0
-  let watched = 0
-  const strike = (runMs: number): void => {
-    strikes += 1
-    if (strikes < mostStrikes || isDemoted) return
+  let meanMs = 0
+  const judge = (runMs: number): void => {
+    meanMs += (Math.min(runMs, mostRunMs) - meanMs) * weight
+    if (meanMs < mostMeanMs) return
     isDemoted = true
     log.warn({ model, run_ms: runMs, placement: 'pool' }, 'moved off the main thread')
-    options.onDemotion?.(`${strikes} inline runs took more than ${strikeMs} ms, the last one ${runMs.toFixed(1)} ms`)
-  }
-  const judge = (runMs: number): void => {
-    const isLong = runMs > strikeMs
-    if (watched > 0) {
-      watched -= 1
-      if (isLong) strike(runMs)
-    } else if (isLong) {
-      watched = watchedRuns
-      strikes = 0
-    }
+    options.onDemotion?.(`inline runs took long, the last one ${runMs.toFixed(1)} ms`)
   }
   return {
     session: inline,
@@ -79,10 +60,9 @@ export function inlineWithPool(inline: PlacedSession, pool: PlacedSession, optio
     reason: options.reason,
     predict(batch, signal) {
       if (isDemoted || totalBytes(batch.inputs) > maxBytes) return pool.run(batch, signal)
-      const clock = watched > 0 ? cpuNow : now
-      const started = clock()
+      const started = now()
       const outputs = inline.run(batch, signal) // computes before it returns
-      judge(clock() - started)
+      judge(now() - started)
       return outputs
     },
     async close() {

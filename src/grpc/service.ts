@@ -67,7 +67,7 @@ export function unary(
 /** The error that the caller is told; what it is not told goes to the log. */
 export function errorOf(log: Log, reason: unknown, requestId: string): InferenceError {
   const error = InferenceError.from(reason)
-  if (error.code === 'internal' || error.code === 'unavailable') log.warn({ requestId, error }, 'request failed')
+  if (error.code === 'internal') log.warn({ requestId, error }, 'request failed')
   else if (log.isDebugEnabled) log.debug({ requestId, error }, 'request refused')
   return error
 }

@@ -156,7 +156,7 @@ export class ModelSlot {
 
   #fail(entry: ModelEntry, reason: unknown): void {
     const { name, version } = this.ref
-    const text = messageOf(reason)
+    const text = reasonOf(reason)
     this.#around.log.error(
       { model: name, version, source: entry.source, reason: text, loadMs: round(this.#loadMs), ...causeOf(reason) },
       this.#instance === undefined ? 'model failed to load' : 'model failed to reload, the loaded one goes on',
@@ -179,6 +179,12 @@ export class ModelSlot {
 
 function round(milliseconds: number | undefined): number | undefined {
   return milliseconds === undefined ? undefined : Math.round(milliseconds * 10) / 10
+}
+
+/** What operators read. The bare text of an unknown error is for the callers of a model, not for who loads one. */
+function reasonOf(reason: unknown): string {
+  const isBare = reason instanceof InferenceError && reason.code === 'internal' && reason.cause !== undefined
+  return isBare ? `${reason.message}: ${messageOf(reason.cause)}` : messageOf(reason)
 }
 
 function causeOf(reason: unknown): { readonly cause?: string } {

@@ -96,7 +96,9 @@ function write(reply: FastifyReply, headers: string[], body: Body): void {
 export function sendError(door: Door, reply: FastifyReply, reason: unknown, context?: HttpContext): void {
   context?.release()
   const { status, message, headers, error } = answerOf(reason)
-  if (status >= 500 || door.log.isDebugEnabled) {
+  // Refusals are counted, not told one by one: an overloaded server does not drown in its own log.
+  const isFault = status === 500
+  if (isFault || door.log.isDebugEnabled) {
     const fields: LogFields = {
       requestId: reply.request.id,
       method: reply.request.method,
@@ -104,7 +106,7 @@ export function sendError(door: Door, reply: FastifyReply, reason: unknown, cont
       status,
       error,
     }
-    if (status >= 500) door.log.warn(fields, 'request failed')
+    if (isFault) door.log.warn(fields, 'request failed')
     else door.log.debug(fields, 'request refused')
   }
   if (reply.sent || reply.raw.destroyed) return

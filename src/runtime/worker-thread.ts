@@ -24,9 +24,11 @@ export class WorkerThread {
   /** @param onEnd told once when the thread has ended, wanted or not */
   constructor(onEnd: () => void = () => undefined) {
     this.#onEnd = onEnd
-    // `--input-type`, inherited from a program given by `node --eval`, forbids entry files.
-    const execArgv = process.execArgv.filter((argument) => !argument.startsWith('--input-type'))
-    this.#worker = new Worker(new URL('./thread.js', import.meta.url), { execArgv, name: 'servable' })
+    // `--input-type`, inherited from a program given by `node --eval`, forbids entry files. What is inherited is taken as it
+    // is; what is given is checked, and flags of V8 are refused.
+    const isEvaluated = process.execArgv.some((argument) => argument.startsWith('--input-type'))
+    const options = isEvaluated ? { execArgv: [], name: 'servable' } : { name: 'servable' }
+    this.#worker = new Worker(new URL('./thread.js', import.meta.url), options)
     this.#worker.on('message', (reply: Reply) => this.#settle(reply))
     this.#worker.on('error', (reason) => (this.#fault = `: ${messageOf(reason)}`))
     this.#worker.on('messageerror', (reason) => {

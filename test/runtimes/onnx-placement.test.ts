@@ -100,8 +100,8 @@ describe('an inline model with a pool behind it', () => {
     }
   }
 
-  /** Each run takes the next of these milliseconds, by the clock and, unless it waits, of the processor. */
-  function model(durations: readonly number[], { maxBytes = 100, isWaiting = false } = {}) {
+  /** Each run takes the next of these milliseconds. */
+  function model(durations: readonly number[]) {
     const inline = counting('inline')
     const pool = counting('pool')
     let time = 0
@@ -111,13 +111,9 @@ describe('an inline model with a pool behind it', () => {
       step += 1
       return time
     }
-    const cpuNow = (): number => {
-      const later = now()
-      return isWaiting ? 0 : later
-    }
     const demotions: string[] = []
     const onDemotion = (reason: string): void => void demotions.push(reason)
-    const options = { maxBytes, reason: 'cheap', log: silentLog, model: 'm', now, cpuNow, onDemotion }
+    const options = { maxBytes: 100, reason: 'cheap', log: silentLog, model: 'm', now, onDemotion }
     return { inline, pool, demotions, placed: inlineWithPool(inline, pool, options) }
   }
 
@@ -130,24 +126,25 @@ describe('an inline model with a pool behind it', () => {
     expect([inline.calls, pool.calls]).toEqual([1, 1])
   })
 
-  it('moves to the pool for good where three runs after a long one are long, and tells it once', async () => {
-    const { placed, inline, pool, demotions } = model([6, 0.1, 6, 7, 0.1, 8, 0.1])
-    for (let call = 0; call < 8; call += 1) await placed.predict(ofBytes(1), signal)
-    expect([inline.calls, pool.calls]).toEqual([6, 2])
-    expect(demotions).toEqual([expect.stringMatching(/3 inline runs took more than 5 ms, the last one 8\.0 ms/)])
+  it('moves to the pool for good after three very long runs in a row, and tells it once', async () => {
+    const { placed, inline, pool, demotions } = model([17_000, 50, 40, 0.1])
+    for (let call = 0; call < 5; call += 1) await placed.predict(ofBytes(1), signal)
+    expect([inline.calls, pool.calls]).toEqual([3, 2])
+    expect(demotions).toEqual([expect.stringMatching(/inline runs took long, the last one 40\.0 ms/)])
   })
 
-  it('stays where runs are long because the machine is busy', async () => {
-    const { placed, pool } = model(new Array<number>(20).fill(50), { isWaiting: true })
-    for (let call = 0; call < 20; call += 1) await placed.predict(ofBytes(1), signal)
-    expect(pool.calls).toBe(0)
+  it('moves to the pool where runs are a little too long all the time', async () => {
+    const { placed, pool } = model(new Array<number>(100).fill(3))
+    for (let call = 0; call < 100; call += 1) await placed.predict(ofBytes(1), signal)
+    expect(pool.calls).toBeGreaterThan(50)
   })
 
-  it('forgives long runs that are far apart', async () => {
-    const durations = new Array<number>(500).fill(0.01)
-    for (const index of [0, 30, 100, 120, 200, 300, 400]) durations[index] = 20
+  it('stays where single runs are long because the machine is busy', async () => {
+    const durations = new Array<number>(1000).fill(0.05)
+    for (let index = 0; index < 1000; index += 20) durations[index] = 15
+    for (const index of [100, 500]) durations[index] = 2000
     const { placed, pool } = model(durations)
-    for (let call = 0; call < 500; call += 1) await placed.predict(ofBytes(1), signal)
+    for (let call = 0; call < 1000; call += 1) await placed.predict(ofBytes(1), signal)
     expect(pool.calls).toBe(0)
   })
 })
