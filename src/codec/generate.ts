@@ -82,7 +82,7 @@ export function encodeGenerateResponse(response: InferenceResponse): Uint8Array 
     if (!isBare) writer.raw(']')
   }
   writer.raw('}')
-  return writer.bytes
+  return writer.finish()
 }
 
 function readMembers(reader: JsonReader, inputs: readonly TensorMetadata[], parts: Parts, isOutermost: boolean): void {

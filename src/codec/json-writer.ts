@@ -6,7 +6,9 @@ import { longestNumber, writeElements, writeInteger } from './number-text.ts'
 import { ascii } from './json-string.ts'
 
 /** Bytes of the first buffer: room for most small answers. */
-const firstBytes = 1024
+const firstBytes = 16 * 1024
+/** The first buffer of the next text: small texts are copied out of it, so that each costs its own length and no more. */
+let spare: Buffer | undefined
 /** Elements written between two looks at the room left. */
 const block = 1024
 /** Longer texts are cheaper to write by the runtime's own copying. */
@@ -14,12 +16,17 @@ const shortText = 24
 
 /** A JSON text under construction. */
 export class JsonWriter {
-  #bytes = Buffer.allocUnsafe(firstBytes)
+  #bytes = takeFirst()
   #length = 0
 
-  /** The text so far. */
-  get bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
+  /** The whole text. Nothing may be written after it. */
+  finish(): Uint8Array {
+    const text = this.#bytes.subarray(0, this.#length)
+    if (this.#bytes.length > firstBytes) return text
+    const copy = Buffer.allocUnsafe(this.#length)
+    copy.set(text)
+    spare = this.#bytes
+    return copy
   }
 
   /** JSON as it is: ASCII only. */
@@ -113,9 +120,16 @@ export class JsonWriter {
     const needed = this.#length + bytes
     if (needed <= this.#bytes.length) return
     const larger = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2))
-    larger.set(this.bytes)
+    larger.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = larger
   }
+}
+
+/** The spare buffer, or a new one while another text is being written. */
+function takeFirst(): Buffer {
+  const first = spare ?? Buffer.allocUnsafeSlow(firstBytes)
+  spare = undefined
+  return first
 }
 
 /** True for characters that a JSON string holds as they are, in one byte. */

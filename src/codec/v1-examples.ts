@@ -150,7 +150,7 @@ export function encodeV1Results(result: ExampleResult): Uint8Array {
     }
   }
   writer.raw(']}')
-  return writer.bytes
+  return writer.finish()
 }
 
 /** TF Serving's results are float32, whatever the model computes in. */

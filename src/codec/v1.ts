@@ -114,7 +114,7 @@ function encode(tensors: readonly Tensor[], format: V1Format, side: Side): Uint8
   if (format === 'row') writeRows(writer, tensors)
   else writeColumns(writer, tensors)
   writer.raw('}')
-  return writer.bytes
+  return writer.finish()
 }
 
 function invalid(message: string): InferenceError {

@@ -88,7 +88,7 @@ export class BinaryTail {
 
 /** Joins what {@link JsonWriter} wrote and the tensors that travel raw, in the order of the JSON part. */
 export function assemble(writer: JsonWriter, raw: readonly Tensor[]): EncodedBody {
-  const json = writer.bytes
+  const json = writer.finish()
   const parts = [json]
   for (const tensor of raw) {
     if (byteLength(tensor) > 0)

@@ -77,9 +77,9 @@ function lengthOf(body: Body): number {
 /** Past fastify's own send: the body is ready as bytes and nothing hooks into it. */
 function write(reply: FastifyReply, headers: string[], body: Body): void {
   const { raw } = reply
+  headers.push('Content-Length', String(lengthOf(body)))
   reply.hijack()
   if (raw.destroyed) return
-  headers.push('Content-Length', String(lengthOf(body)))
   raw.writeHead(200, headers)
   if (!(body instanceof Uint8Array)) {
     raw.cork()

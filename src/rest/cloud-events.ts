@@ -147,7 +147,7 @@ function structured(attributes: Readonly<Record<string, string>>, body: Uint8Arr
     writer.raw(',')
   }
   writer.raw('"data":')
-  return Buffer.concat([writer.bytes, body, Buffer.from('}')])
+  return Buffer.concat([writer.finish(), body, Buffer.from('}')])
 }
 
 /** Percent-encodes what a header cannot hold, and percent signs. */

@@ -23,6 +23,8 @@ export class HttpContext implements RequestContext {
   readonly #inFlight: InFlight
   #record: Record<string, string> | undefined
   #spare: SpareController | undefined
+  /** Where it lies among those in flight, from the moment that somebody asks for its signal. */
+  #place: number | undefined
   #isReleased = false
 
   /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
@@ -41,7 +43,7 @@ export class HttpContext implements RequestContext {
   get signal(): AbortSignal {
     if (this.#spare === undefined) {
       this.#spare = takeController()
-      if (!this.#isReleased) this.#inFlight.add(this)
+      if (!this.#isReleased) this.#place = this.#inFlight.add(this)
     }
     return this.#spare.controller.signal
   }
@@ -68,7 +70,7 @@ export class HttpContext implements RequestContext {
   release(): void {
     this.#isReleased = true
     if (this.#spare === undefined) return
-    this.#inFlight.delete(this)
+    if (this.#place !== undefined) this.#inFlight.leave(this.#place)
     giveBackController(this.#spare)
     this.#spare = undefined
   }

@@ -4,24 +4,24 @@ import type { ErrorCode } from '../core/errors.ts'
 import type { Parameters } from '../core/tensor.ts'
 import type { Packed } from './transfer.ts'
 
-/** A request; `id` is repeated in its reply, `session` is chosen by the main thread. */
+/** A request; `id` is set when it is sent and repeated in its reply, `session` is chosen by the main thread. */
 export type Request =
   | {
       readonly kind: 'open'
-      readonly id: number
+      id: number
       readonly session: number
       readonly module: string
       readonly options: unknown
     }
   | {
       readonly kind: 'run'
-      readonly id: number
+      id: number
       readonly session: number
       readonly inputs: Packed
       readonly outputs: readonly string[] | undefined
       readonly parameters: Parameters | undefined
     }
-  | { readonly kind: 'close'; readonly id: number; readonly session: number }
+  | { readonly kind: 'close'; id: number; readonly session: number }
 
 export type Reply =
   | { readonly kind: 'opened'; readonly id: number; readonly info: unknown }

@@ -1,6 +1,7 @@
 /** One worker thread as the main thread sees it: calls in flight, sessions it holds, and its death. */
 import { Worker } from 'node:worker_threads'
 import { InferenceError, messageOf } from '../core/errors.ts'
+import { Bag } from '../core/bag.ts'
 import type { Batch } from '../core/model.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Reply, Request } from './messages.ts'
@@ -14,9 +15,9 @@ interface Pending {
 
 export class WorkerThread {
   readonly #worker: Worker
-  readonly #pending = new Map<number, Pending>()
+  readonly #pending = new Bag<Pending>()
   readonly #onEnd: () => void
-  #nextId = 0
+  #nextSession = 0
   #sessions = 0
   #isDead = false
   #fault = ''
@@ -57,8 +58,8 @@ export class WorkerThread {
   async open(module: URL, options: unknown): Promise<{ session: number; info: unknown }> {
     this.#sessions += 1
     try {
-      const session = this.#nextId + 1
-      const reply = await this.#call({ kind: 'open', id: session, session, module: module.href, options })
+      const session = (this.#nextSession += 1)
+      const reply = await this.#call({ kind: 'open', id: 0, session, module: module.href, options })
       return { session, info: reply.kind === 'opened' ? reply.info : undefined }
     } catch (reason) {
       this.#sessions -= 1
@@ -70,7 +71,7 @@ export class WorkerThread {
   async run(session: number, batch: Batch, options?: PackOptions): Promise<readonly Tensor[]> {
     const inputs = pack(batch.inputs, options)
     const { outputs, parameters } = batch
-    const message: Request = { kind: 'run', id: this.#nextId + 1, session, inputs, outputs, parameters }
+    const message: Request = { kind: 'run', id: 0, session, inputs, outputs, parameters }
     const reply = await this.#call(message, transferList(inputs))
     return reply.kind === 'ran' ? unpack(reply.outputs) : []
   }
@@ -78,7 +79,7 @@ export class WorkerThread {
   async close(session: number): Promise<void> {
     this.#sessions -= 1
     if (this.#isDead) return
-    await this.#call({ kind: 'close', id: this.#nextId + 1, session })
+    await this.#call({ kind: 'close', id: 0, session })
   }
 
   /** Ends the thread; calls in flight fail. */
@@ -88,11 +89,10 @@ export class WorkerThread {
 
   #call(request: Request, transfer: ArrayBuffer[] = []): Promise<Reply> {
     if (this.#isDead) return Promise.reject(new InferenceError('internal', 'the thread of this model has ended'))
-    this.#nextId = request.id
     // Alive only while it works: an idle thread does not keep the process from ending.
     if (this.#pending.size === 0) this.#worker.ref()
     return new Promise((resolve, reject) => {
-      this.#pending.set(request.id, { resolve, reject })
+      request.id = this.#pending.add({ resolve, reject })
       try {
         this.#worker.postMessage(request, transfer)
       } catch (reason) {
@@ -109,8 +109,7 @@ export class WorkerThread {
   }
 
   #take(id: number): Pending | undefined {
-    const call = this.#pending.get(id)
-    this.#pending.delete(id)
+    const call = this.#pending.take(id)
     if (this.#pending.size === 0 && !this.#isDead) this.#worker.unref()
     return call
   }
@@ -118,9 +117,7 @@ export class WorkerThread {
   #end(code: number): void {
     this.#isDead = true
     const text = `the thread that ran this model ended with code ${code}${this.#fault}`
-    const calls = [...this.#pending.values()]
-    this.#pending.clear()
-    for (const call of calls) call.reject(new InferenceError('internal', text))
+    for (const call of this.#pending.drain()) call.reject(new InferenceError('internal', text))
     this.#onEnd()
   }
 }

@@ -2,6 +2,7 @@
 import { InferenceError } from '../core/errors.ts'
 import type { Batch, Model } from '../core/model.ts'
 import type { Tensor } from '../core/tensor.ts'
+import { Fifo } from './fifo.ts'
 
 export interface SchedulingPolicy {
   /** The model's name, for messages. */
@@ -20,6 +21,8 @@ interface Arrival {
 
 interface Waiting extends Arrival {
   readonly onAbort: () => void
+  /** Its place in the queue. */
+  ticket: number
 }
 
 /**
@@ -47,8 +50,7 @@ export function schedule(model: Model, policy: SchedulingPolicy): Model {
 class PredictQueue {
   readonly #model: Model
   readonly #policy: SchedulingPolicy
-  /** In order of arrival; a Set, because a cancelled request leaves from anywhere. */
-  readonly #waiting = new Set<Waiting>()
+  readonly #waiting = new Fifo<Waiting>()
   /** Have their place among the running and start at the end of this turn of the event loop. */
   #arrived: Arrival[] = []
   #running = 0
@@ -68,8 +70,9 @@ class PredictQueue {
     }
     if (this.#waiting.size >= this.#policy.maxQueueSize) return Promise.reject(this.#full())
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { batch, signal, resolve, reject, onAbort: () => this.#abandon(waiting), onStart }
-      this.#waiting.add(waiting)
+      const onAbort = (): void => this.#abandon(waiting)
+      const waiting: Waiting = { batch, signal, resolve, reject, onStart, onAbort, ticket: 0 }
+      waiting.ticket = this.#waiting.push(waiting)
       signal.addEventListener('abort', waiting.onAbort, { once: true })
     })
   }
@@ -125,9 +128,9 @@ class PredictQueue {
   }
 
   #next(): void {
-    for (const waiting of this.#waiting) {
-      if (this.#running >= this.#model.concurrency) return
-      this.#waiting.delete(waiting)
+    while (this.#running < this.#model.concurrency) {
+      const waiting = this.#waiting.shift()
+      if (waiting === undefined) return
       waiting.signal.removeEventListener('abort', waiting.onAbort)
       this.#running += 1
       this.#gather(waiting)
@@ -135,7 +138,7 @@ class PredictQueue {
   }
 
   #abandon(waiting: Waiting): void {
-    this.#waiting.delete(waiting)
+    this.#waiting.leave(waiting.ticket)
     waiting.reject(InferenceError.from(waiting.signal.reason))
   }
 

@@ -82,10 +82,11 @@ export class Metrics implements InferenceObserver {
     return ensure(this.#counts, name, () => new ModelCounts())
   }
 
-  #leave({ request }: Call): void {
+  #leave({ request, ref }: Call): void {
     const { name } = request.model
     const left = (this.#inFlight.get(name) ?? 1) - 1
-    if (left > 0) this.#inFlight.set(name, left)
+    // Names that callers make up must not stay; the others do, lest the table be made anew all the time.
+    if (left > 0 || ref !== undefined) this.#inFlight.set(name, left)
     else this.#inFlight.delete(name)
   }
 
