@@ -1,5 +1,6 @@
 /** The small messages of gRPC services as a client writes and reads them; the codecs hold inference. */
-import { ProtoReader, ProtoWriter, wire } from '../codec/protobuf.ts'
+import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
+import { ProtoWriter } from '../codec/protobuf-writer.ts'
 import type { ModelRef } from '../core/inference.ts'
 import { isDataType } from '../core/tensor.ts'
 import type { ListedModel, ModelDescription, ServerMetadata, TensorDescription } from './transport.ts'

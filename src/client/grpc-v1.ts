@@ -1,5 +1,5 @@
 /** TensorFlow Serving's protocol over gRPC: PredictionService and ModelService. */
-import { ProtoWriter } from '../codec/protobuf.ts'
+import { ProtoWriter } from '../codec/protobuf-writer.ts'
 import { versionNumber, writeModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { decodePredictResponse, encodePredictRequest } from '../codec/tensorflow/predict.ts'
 import { InferenceError } from '../core/errors.ts'

@@ -1,5 +1,5 @@
 /** What TensorFlow Serving tells of its models over gRPC. */
-import { ProtoReader, wire } from '../codec/protobuf.ts'
+import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
 import { readModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { datatypeOf } from '../codec/tensorflow/types.ts'
 import { InferenceError } from '../core/errors.ts'

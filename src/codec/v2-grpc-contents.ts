@@ -2,7 +2,8 @@
 import { InferenceError } from '../core/errors.ts'
 import { allocate, bytesOf, elementBytes, elementsOf } from '../core/tensor.ts'
 import type { DataType, FixedDataType, Tensor, TensorData } from '../core/tensor.ts'
-import { ProtoReader, wire, type ProtoWriter } from './protobuf.ts'
+import { ProtoReader, wire } from './protobuf-reader.ts'
+import type { ProtoWriter } from './protobuf-writer.ts'
 
 /** Where each datatype's elements travel; FP16 and BF16 have no field and travel raw. */
 const fields: Readonly<Record<DataType, number | undefined>> = {

@@ -1,7 +1,8 @@
 /** `map<string, InferParameter>` of the gRPC V2 messages. */
 import { InferenceError } from '../core/errors.ts'
 import type { Parameters } from '../core/tensor.ts'
-import { safeNumber, wire, type ProtoReader, type ProtoWriter } from './protobuf.ts'
+import { safeNumber, wire, type ProtoReader } from './protobuf-reader.ts'
+import type { ProtoWriter } from './protobuf-writer.ts'
 
 type Parameter = Parameters[string]
 export type MutableParameters = Record<string, Parameter>

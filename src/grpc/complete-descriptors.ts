@@ -2,7 +2,7 @@
  * Completes the descriptors that protobufjs makes, which strict clients (Go, and so grpcurl) refuse: it leaves out what a
  * file depends on, names types relative to where they are used, and gives the entries of maps names of its own.
  */
-import { ProtoReader, wire } from '../codec/protobuf.ts'
+import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
 
 /** One field of a message as it came; `bytes` without the length of length-delimited ones. */
 interface Field {

@@ -1,7 +1,7 @@
 /** The files in `proto/` as descriptors, by file name and by the symbols they define: what reflection tells. */
 import { loadSync } from '@grpc/proto-loader'
 import { fileURLToPath } from 'node:url'
-import { ProtoReader, wire } from '../codec/protobuf.ts'
+import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
 import { completeDescriptors } from './complete-descriptors.ts'
 
 export interface Descriptors {

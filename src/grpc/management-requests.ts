@@ -1,5 +1,5 @@
 /** The requests of Triton's and KServe's management calls. Every function throws `invalid_argument` where one is malformed. */
-import { ProtoReader, wire } from '../codec/protobuf.ts'
+import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
 import { InferenceError } from '../core/errors.ts'
 
 /** RepositoryIndexRequest. */

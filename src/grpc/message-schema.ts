@@ -1,5 +1,6 @@
 /** Messages that are written rarely, encoded by a table of their fields. */
-import { ProtoWriter, wire } from '../codec/protobuf.ts'
+import { wire } from '../codec/protobuf-reader.ts'
+import { ProtoWriter } from '../codec/protobuf-writer.ts'
 
 /** How a value is written; an enum by the numbers of its names. */
 export type Kind = 'string' | 'integer' | 'bool' | ReadonlyMap<string, number> | { readonly fields: Schema }

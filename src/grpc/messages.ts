@@ -1,5 +1,6 @@
 /** The small messages of `proto/`: everything but inference, which `codec/v2-grpc.ts` holds. */
-import { ProtoReader, ProtoWriter, wire } from '../codec/protobuf.ts'
+import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
+import { ProtoWriter } from '../codec/protobuf-writer.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { TensorMetadata } from '../core/model.ts'
 import type { ServedMetadata } from '../repository/status.ts'

@@ -1,6 +1,7 @@
 /** Server reflection, v1 and v1alpha: generic clients such as grpcurl learn the services from the server itself. */
 import { status, type handleBidiStreamingCall, type UntypedServiceImplementation } from '@grpc/grpc-js'
-import { ProtoReader, ProtoWriter, wire } from '../codec/protobuf.ts'
+import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
+import { ProtoWriter } from '../codec/protobuf-writer.ts'
 import { GrpcContext } from './context.ts'
 import { loadDescriptors, type Descriptors } from './descriptors.ts'
 import type { Door } from './door.ts'

@@ -3,7 +3,8 @@ import type { TensorMetadata } from '../../core/model.ts'
 import { bytesOf, elementsOf } from '../../core/tensor.ts'
 import type { Tensor } from '../../core/tensor.ts'
 import { ExampleColumns, type Feature, type Features } from '../features.ts'
-import { ProtoReader, ProtoWriter, wire } from '../protobuf.ts'
+import { ProtoReader, wire } from '../protobuf-reader.ts'
+import { ProtoWriter } from '../protobuf-writer.ts'
 
 /** Most features of one example: an attacker's byte must not become a kilobyte of ours. */
 const maxFeatures = 65_536

@@ -1,5 +1,6 @@
 /** Classify, Regress and MultiInference of TF Serving: requests in, results out. */
-import { ProtoReader, ProtoWriter, wire } from '../protobuf.ts'
+import { ProtoReader, wire } from '../protobuf-reader.ts'
+import { ProtoWriter } from '../protobuf-writer.ts'
 import type { ExampleResult } from '../classification.ts'
 import { readModelSpec, writeModelSpec, type ModelSpec } from './model-spec.ts'
 import { missingModelSpec } from './predict.ts'

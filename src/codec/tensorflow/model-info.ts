@@ -1,7 +1,8 @@
 /** GetModelMetadata and GetModelStatus of TF Serving: requests in, descriptions out. */
 import type { TensorMetadata } from '../../core/model.ts'
 import type { Signature } from '../../core/signature.ts'
-import { ProtoReader, ProtoWriter, wire } from '../protobuf.ts'
+import { ProtoReader, wire } from '../protobuf-reader.ts'
+import { ProtoWriter } from '../protobuf-writer.ts'
 import { readModelSpec, versionNumber, writeModelSpec, type ModelSpec } from './model-spec.ts'
 import { missingModelSpec } from './predict.ts'
 import { writeMetadataShape } from './shape.ts'

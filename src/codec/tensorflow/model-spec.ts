@@ -1,5 +1,6 @@
 /** `tensorflow.serving.ModelSpec`, both ways: which model, version and signature. */
-import { ProtoReader, wire, type ProtoWriter } from '../protobuf.ts'
+import { ProtoReader, wire } from '../protobuf-reader.ts'
+import type { ProtoWriter } from '../protobuf-writer.ts'
 
 export interface ModelSpec {
   readonly name: string

@@ -1,7 +1,8 @@
 /** `TensorShapeProto`, both ways. */
 import { InferenceError } from '../../core/errors.ts'
 import type { TensorMetadata } from '../../core/model.ts'
-import { wire, type ProtoReader, type ProtoWriter } from '../protobuf.ts'
+import { wire, type ProtoReader } from '../protobuf-reader.ts'
+import type { ProtoWriter } from '../protobuf-writer.ts'
 
 /** TensorFlow itself takes no more dimensions. */
 const maxRank = 254
