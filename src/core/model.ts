@@ -91,12 +91,8 @@ export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels'> {
   readonly maxBatchSize: number
   /** How many `predict` calls may run at once. */
   readonly concurrency: number
-  /**
-   * Computes outputs from inputs. The signal fires when every caller of the batch is gone.
-   *
-   * @param onStart called by a scheduler when the batch leaves its queue; a runtime need not know it
-   */
-  predict(batch: Batch, signal: AbortSignal, onStart?: () => void): Promise<readonly Tensor[]>
+  /** Computes outputs from inputs. The signal fires when every caller of the batch is gone. */
+  predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]>
   /** Instead of `predict`, for a model that answers whole requests: a proxy, a transformer. Never batched. */
   infer?(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse>
   explain?(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse>

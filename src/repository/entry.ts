@@ -1,11 +1,12 @@
 /** What the repository holds before a model is loaded: a reference and the way to load it. */
 import type { ModelRef } from '../core/inference.ts'
-import type { Hooks, Model } from '../core/model.ts'
+import type { Hooks } from '../core/model.ts'
+import type { ScheduledModel } from '../scheduling/scheduler.ts'
 
 /** A model and the hooks around it. */
 export interface LoadedModel {
   /** Its `predict` is scheduled: it queues, refuses and honours the signal. */
-  readonly model: Model
+  readonly model: ScheduledModel
   /** `preprocess` runs first to last, `postprocess` last to first. */
   readonly hooks: readonly Hooks[]
 }

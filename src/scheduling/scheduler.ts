@@ -11,6 +11,12 @@ export interface SchedulingPolicy {
   readonly maxQueueSize: number
 }
 
+/** A model behind its queue. */
+export interface ScheduledModel extends Model {
+  /** @param onStart called when the batch leaves the queue */
+  predict(batch: Batch, signal: AbortSignal, onStart?: () => void): Promise<readonly Tensor[]>
+}
+
 interface Arrival {
   readonly batch: Batch
   readonly signal: AbortSignal
@@ -29,7 +35,7 @@ interface Waiting extends Arrival {
  * A model whose `predict` queues first in, first out, runs at most `model.concurrency` at once and refuses with
  * `resource_exhausted` where `maxQueueSize` requests wait already. A cancelled request leaves the queue at once.
  */
-export function schedule(model: Model, policy: SchedulingPolicy): Model {
+export function schedule(model: Model, policy: SchedulingPolicy): ScheduledModel {
   const queue = new PredictQueue(model, policy)
   return {
     metadata: model.metadata,
