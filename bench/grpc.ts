@@ -8,11 +8,11 @@ import type { Report } from './report.ts'
 import type { Contender, RoundOptions } from './rounds.ts'
 import { fixture, placementOf, startServable, startTarget, withMeanModel, withServers } from './servers.ts'
 
-/** Issue 2: a naive handler reaches 60 % of the grpc-js echo. */
+/** A naive handler reaches 60 % of the grpc-js echo. */
 const smallBar = 0.7
-/** Issue 2. */
+/** Of grpc-js that answers with the same few bytes. */
 const pictureBar = 0.85
-/** Issue 2: Predict within 1.5 times the cost of ModelInfer. */
+/** Predict within 1.5 times the cost of ModelInfer. */
 const predictBar = 1 / 1.5
 
 /** @param only part of a title: other comparisons are left out */

@@ -8,7 +8,7 @@ import type { HttpRequest } from './requests.ts'
 import type { RoundOptions } from './rounds.ts'
 import { fixture, startServable, withServers } from './servers.ts'
 
-/** Issue 1. */
+/** A kubelet gives a probe one second; a hundredth of it leaves room for a busy node. */
 const barMs = 10
 const clients = 8
 /** Probes come at this pace; an answer that takes longer counts for those that it kept waiting as well. */

@@ -7,9 +7,9 @@ import { addSub, irisV1, irisV2, pictureBinary, pictureJson, pictureShape, type 
 import type { RoundOptions } from './rounds.ts'
 import { fixture, placementOf, startServable, startTarget, withMeanModel, withServers } from './servers.ts'
 
-/** Issue 1: a naive handler reaches 48 % of the fastify echo. */
+/** A naive handler reaches 48 % of the fastify echo. */
 const smallBar = 0.55
-/** Issue 1: against a fastify sink of the same body. */
+/** Against a fastify sink of the same body. */
 const pictureBar = 0.7
 
 const iris: BareModel = { file: fixture('iris-logreg'), inputs: ['X'], shape: [1, 4], datatype: 'float32' }
