@@ -2,6 +2,7 @@
 import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js'
 import { randomBytes } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
+import type { Bag } from '../core/bag.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { RequestContext } from '../core/inference.ts'
 import { giveBackController, takeController, type SpareController } from '../dataplane/spare-controllers.ts'
@@ -20,12 +21,16 @@ export class GrpcContext implements RequestContext {
   readonly requestId: string
   readonly protocol: GrpcProtocol
   readonly #call: ServerCall
+  readonly #inFlight: Bag<GrpcContext> | undefined
+  #place: number | undefined
   #headers: Record<string, string> | undefined
   #spare: SpareController | undefined
   #isReleased = false
 
-  constructor(call: ServerCall, protocol: GrpcProtocol = 'grpc-v2') {
+  /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
+  constructor(call: ServerCall, protocol: GrpcProtocol = 'grpc-v2', inFlight?: Bag<GrpcContext>) {
     this.#call = call
+    this.#inFlight = inFlight
     this.protocol = protocol
     this.requestId = given(call.metadata) ?? nextRequestId()
   }
@@ -35,7 +40,10 @@ export class GrpcContext implements RequestContext {
     if (this.#spare === undefined) {
       this.#spare = takeController()
       if (this.#call.cancelled && !this.#isReleased) this.#onCancelled()
-      else if (!this.#isReleased) this.#call.on('cancelled', this.#onCancelled)
+      else if (!this.#isReleased) {
+        this.#call.on('cancelled', this.#onCancelled)
+        this.#place = this.#inFlight?.add(this)
+      }
     }
     return this.#spare.controller.signal
   }
@@ -51,12 +59,18 @@ export class GrpcContext implements RequestContext {
     return this.#headers
   }
 
+  /** Fires the signal, where somebody holds it. */
+  abort(reason: InferenceError): void {
+    this.#spare?.controller.abort(reason)
+  }
+
   /** The answer is sent: nothing fires from here on. */
   release(): void {
     if (this.#isReleased) return
     this.#isReleased = true
     if (this.#spare === undefined) return
     this.#call.removeListener('cancelled', this.#onCancelled)
+    if (this.#place !== undefined) this.#inFlight?.take(this.#place)
     giveBackController(this.#spare)
     this.#spare = undefined // it may belong to another request by now
   }

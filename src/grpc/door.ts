@@ -1,9 +1,11 @@
 /** What the gRPC door is given, and what its services share. */
 import type { ErrorCode } from '../core/errors.ts'
+import { Bag } from '../core/bag.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { DataPlane } from '../dataplane/dataplane.ts'
+import type { GrpcContext } from './context.ts'
 import type { GrpcProtocol } from './context.ts'
 
 /** The metrics as this door sees them. */
@@ -32,6 +34,8 @@ export class Door {
   readonly dataPlane: DataPlane
   readonly log: Log
   readonly metrics: GrpcMetrics | undefined
+  /** Calls whose signal somebody holds. */
+  readonly inFlight = new Bag<GrpcContext>()
   readonly #drainListeners = new Set<() => void>()
   #isDraining = false
 
@@ -54,6 +58,11 @@ export class Door {
   drain(): void {
     this.#isDraining = true
     for (const listener of this.#drainListeners) listener()
+  }
+
+  /** Fires the signal of every running call: the deadline of a drain. */
+  abortAll(): void {
+    for (const context of this.inFlight) context.abort(shuttingDown())
   }
 
   /** Tells when draining begins. @returns ends the telling */

@@ -14,7 +14,7 @@ export const healthService = defineService(healthServiceName, { Check: {}, Watch
 /** @param services full names of the services that are there when the server is */
 export function implementHealth(door: Door, services: readonly string[]): UntypedServiceImplementation {
   return {
-    Check: unary(door.log, (request) => {
+    Check: unary(door, (request) => {
       const service = decodeHealthRequest(request)
       const status = healthOf(door, services, service)
       if (status !== servingStatus.serviceUnknown) return encodeHealthResponse(status)

@@ -76,7 +76,7 @@ class InferStream {
 
   /** @param passTurn lets later requests answer: this one's responses have no order */
   async #answer(bytes: Buffer, before: Promise<void>, passTurn: () => void): Promise<void> {
-    const context = new GrpcContext(this.#call)
+    const context = new GrpcContext(this.#call, 'grpc-v2', this.#door.inFlight)
     try {
       const { request, wantsTyped, wantsFinalResponse } = decodeCall(this.#door, bytes)
       const named = withId(request, nextRequestId())

@@ -38,7 +38,7 @@ export const inferenceService = defineService(inferenceServiceName, {
 
 /** The handlers of the service. */
 export function implementInference(door: Door, options: GrpcOptions): UntypedServiceImplementation {
-  const { dataPlane, log } = door
+  const { dataPlane } = door
   const serverMetadata = encodeServerMetadata(
     options.serverName ?? 'servable',
     options.version,
@@ -56,7 +56,7 @@ export function implementInference(door: Door, options: GrpcOptions): UntypedSer
     ...Object.fromEntries(sharedMemoryMethods.map((method) => [method, refuseSharedMemory])),
   }
   return {
-    ...Object.fromEntries(Object.entries(handlers).map(([method, handler]) => [method, unary(log, handler)])),
+    ...Object.fromEntries(Object.entries(handlers).map(([method, handler]) => [method, unary(door, handler)])),
     ModelStreamInfer: inferStream(door),
   }
 }

@@ -8,6 +8,7 @@ export class Listener {
   readonly #connections: ConnectionInjector
   readonly #listeners: SocketServer[] = []
   readonly #sockets = new Set<Socket>()
+  #onLastClosed: (() => void) | undefined
 
   constructor(server: Server) {
     this.#server = server
@@ -36,19 +37,30 @@ export class Listener {
   }
 
   /** Takes no connection from here on, lets running calls finish, and cuts off what still runs after `deadlineMs`. */
-  async close(deadlineMs: number): Promise<void> {
+  async close(deadlineMs: number, onDeadline: () => void): Promise<void> {
     const closed = this.#listeners.map((listener) => new Promise((resolve) => listener.close(resolve)))
     const timer = setTimeout(() => {
+      onDeadline()
       for (const socket of this.#sockets) socket.destroy()
     }, deadlineMs)
-    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
+    // It tells every client to go; that they have gone is seen by their sockets: from Node.js 24 on it calls back at once.
+    this.#server.tryShutdown(() => undefined)
+    await this.#lastSocketClosed()
     clearTimeout(timer)
     await Promise.all(closed)
   }
 
+  #lastSocketClosed(): Promise<void> {
+    if (this.#sockets.size === 0) return Promise.resolve()
+    return new Promise((resolve) => (this.#onLastClosed = resolve))
+  }
+
   #accept(socket: Socket): void {
     this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      if (this.#sockets.size === 0) this.#onLastClosed?.()
+    })
     this.#connections.injectConnection(socket)
   }
 }

@@ -12,7 +12,7 @@ export const modelService = defineService(modelServiceName, { GetModelStatus: {}
 
 /** The handlers of the service. */
 export function implementModelService(door: Door): UntypedServiceImplementation {
-  return { GetModelStatus: unary(door.log, (request) => getModelStatus(door, request), 'grpc-v1') }
+  return { GetModelStatus: unary(door, (request) => getModelStatus(door, request), 'grpc-v1') }
 }
 
 /** A label is not looked at: TF Serving answers all versions too (get_model_status_impl.cc). */

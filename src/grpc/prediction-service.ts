@@ -38,7 +38,7 @@ export function implementPrediction(door: Door): UntypedServiceImplementation {
     GetModelMetadata: (request) => describe(door, request),
   }
   return Object.fromEntries(
-    Object.entries(handlers).map(([method, handler]) => [method, unary(door.log, handler, 'grpc-v1')]),
+    Object.entries(handlers).map(([method, handler]) => [method, unary(door, handler, 'grpc-v1')]),
   )
 }
 

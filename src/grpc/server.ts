@@ -53,7 +53,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     listen: (host, port) => listener.listen(host, port),
     drain: (deadlineMs) => {
       door.drain()
-      return (drained ??= listener.close(deadlineMs))
+      return (drained ??= listener.close(deadlineMs, () => door.abortAll()))
     },
   }
 }

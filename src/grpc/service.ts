@@ -2,6 +2,7 @@
 import type { handleUnaryCall, MethodDefinition, ServiceDefinition } from '@grpc/grpc-js'
 import { InferenceError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import type { Door } from './door.ts'
 import { GrpcContext, type GrpcProtocol } from './context.ts'
 import { statusOf } from './status.ts'
 
@@ -40,12 +41,12 @@ export type UnaryHandler = (request: Buffer, context: GrpcContext) => Uint8Array
 
 /** A handler as grpc-js calls it: what it throws becomes a status. */
 export function unary(
-  log: Log,
+  { log, inFlight }: Door,
   handler: UnaryHandler,
   protocol: GrpcProtocol = 'grpc-v2',
 ): handleUnaryCall<Buffer, Buffer> {
   return (call, callback) => {
-    const context = new GrpcContext(call, protocol)
+    const context = new GrpcContext(call, protocol, inFlight)
     const succeed = (response: Uint8Array): void => {
       context.release()
       callback(null, asBuffer(response))
