@@ -67,6 +67,8 @@ export interface WordsLog {
   isCancelled: boolean
   /** Called after each word that was sent. */
   onWord: () => void
+  /** Called when the model has given its last word, or is told to stop. */
+  onEnd: () => void
 }
 
 /** One response for each word; the word `bad` fails. */
@@ -85,16 +87,28 @@ function words(log: WordsLog): Model {
     close: async () => undefined,
     async *stream({ id, inputs: [input] }, { signal }): AsyncIterable<InferenceResponse> {
       const text = input?.datatype === 'BYTES' ? Buffer.from(input.data[0] ?? []).toString() : ''
+      // Told to stop by the signal or by an early return, whichever comes first.
+      let isStopped = true
       signal.addEventListener('abort', () => (log.isCancelled = true))
-      for (const word of text === '' ? [] : text.split(' ')) {
-        if (word === 'bad') throw new InferenceError('invalid_argument', 'a bad word')
-        yield {
-          ...(id === undefined ? {} : { id }),
-          model: { name: 'words', version: '1' },
-          outputs: [tensor('text_output', 'BYTES', [1], [Buffer.from(word)])],
+      try {
+        for (const word of text === '' ? [] : text.split(' ')) {
+          if (word === 'bad') {
+            isStopped = false
+            throw new InferenceError('invalid_argument', 'a bad word')
+          }
+          yield {
+            ...(id === undefined ? {} : { id }),
+            model: { name: 'words', version: '1' },
+            outputs: [tensor('text_output', 'BYTES', [1], [Buffer.from(word)])],
+          }
+          log.onWord()
+          if (signal.aborted) return
+          await new Promise((resolve) => setImmediate(resolve))
         }
-        log.onWord()
-        await new Promise((resolve) => setImmediate(resolve))
+        isStopped = false
+      } finally {
+        log.isCancelled ||= isStopped
+        log.onEnd()
       }
     },
   }
@@ -109,7 +123,7 @@ export interface ExtensionApp {
 
 export async function createExtensionApp(): Promise<ExtensionApp> {
   const repository = new ModelRepository()
-  const log: WordsLog = { isCancelled: false, onWord: () => undefined }
+  const log: WordsLog = { isCancelled: false, onWord: () => undefined, onEnd: () => undefined }
   const labels: Hooks = { labels: new Map([['y', ['cat', 'dog', 'cow']]]) }
   const add = async (name: string, model: Model | DefinedModel, hooks: readonly Hooks[] = []) => {
     const load = async (signal: AbortSignal) => ({ model: 'open' in model ? await model.open(signal) : model, hooks })

@@ -47,12 +47,8 @@ describe('generate_stream', () => {
     const body = JSON.stringify({ text_input: Array.from({ length: 100_000 }, () => 'word').join(' ') })
     const socket = await open(port)
     let sent = 0
-    const isOver = new Promise<void>((resolve) => {
-      words.onWord = () => {
-        sent += 1
-        if (words.isCancelled) resolve()
-      }
-    })
+    words.onWord = () => (sent += 1)
+    const isOver = new Promise<void>((resolve) => (words.onEnd = resolve))
     socket.once('data', () => socket.destroy())
     socket.write(
       `POST /v2/models/words/generate_stream HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
