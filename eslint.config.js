@@ -4,7 +4,7 @@ import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescrip
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', 'models', 'coverage'] },
+  { ignores: ['dist*', 'node_modules', 'models', 'coverage'] },
   { files: ['**/*.{js,mjs}'], extends: [tseslint.configs.recommended] },
   {
     files: ['**/*.ts'],
