@@ -32,6 +32,8 @@ export interface RequestContext {
   readonly protocol: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2' | 'library'
   /** Fires on client disconnect, deadline, or shutdown. */
   readonly signal: AbortSignal
+  /** When the answer is worth nothing any more, by the clock of `performance.now()`; the signal fires then. */
+  readonly deadline?: number
   /** Headers (REST) or metadata (gRPC), names in lower case. */
   readonly headers: Readonly<Record<string, string>>
 }

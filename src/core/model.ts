@@ -1,6 +1,7 @@
 /** The contract between the server and a runtime plugin. Change it only with `api`. */
 import type { InferenceRequest, InferenceResponse, ModelRef, RequestContext } from './inference.ts'
 import type { Log } from './log.ts'
+import type { SchedulingOptions } from './scheduling.ts'
 import type { DataType, Parameters, Tensor } from './tensor.ts'
 
 export type Device = 'cpu' | `cuda:${number}`
@@ -31,6 +32,10 @@ export interface ModelSpec {
   readonly maxBatchSize?: number
   /** Requests that may wait; the next one is refused. */
   readonly maxQueueSize: number
+  /** How requests wait and share runs, beside the two limits above. */
+  readonly scheduling?: SchedulingOptions
+  /** Answers are kept and given again to equal requests. */
+  readonly isCached?: boolean
   /** Options of the runtime itself, by their names in `model.yaml` under `options`. */
   readonly options: Readonly<Record<string, unknown>>
 }
