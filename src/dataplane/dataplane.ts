@@ -5,7 +5,9 @@ import type { InferenceRequest, InferenceResponse, ModelRef, RequestContext } fr
 import { checkRequest } from '../core/signature.ts'
 import type { ModelHandle, Repository } from '../repository/repository.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
+import { VersionLabels } from '../repository/version-labels.ts'
 import type { Call, InferenceObserver, Timings, Verb } from './call.ts'
+import { deadlineOf, withDeadline } from './deadline.ts'
 import { withForwardedHeaders } from './forwarded-headers.ts'
 import { finish, inferWith, postprocess, preprocess } from './infer.ts'
 import type { LogSettings } from './log-settings.ts'
@@ -22,6 +24,8 @@ export interface Extensions {
   readonly statistics?: StatisticsSource
   /** Levels of the log that callers may change. */
   readonly logSettings?: LogSettings
+  /** Names of versions; none where absent. */
+  readonly labels?: VersionLabels
   /** Headers whose whole name fits become request parameters. */
   readonly forwardedHeaders?: RegExp
 }
@@ -34,6 +38,7 @@ export class DataPlane {
   readonly #observers: readonly InferenceObserver[]
   readonly #statistics: StatisticsSource | undefined
   readonly #forwardedHeaders: RegExp | undefined
+  readonly #labels: VersionLabels
 
   constructor(repository: Repository, observers: readonly InferenceObserver[] = [], extensions: Extensions = {}) {
     this.#repository = repository
@@ -42,6 +47,7 @@ export class DataPlane {
     this.logSettings = extensions.logSettings
     this.#statistics = extensions.statistics
     this.#forwardedHeaders = extensions.forwardedHeaders
+    this.#labels = extensions.labels ?? new VersionLabels()
   }
 
   /** Optional extensions of the V2 protocol that work here, by Triton's names and in its order. */
@@ -75,7 +81,7 @@ export class DataPlane {
       }
       const prepared = await preprocess(handle, call)
       const started = performance.now()
-      const response = await handle.model.explain(prepared, context)
+      const response = await handle.model.explain(prepared, call.context)
       call.timings.explainMs = performance.now() - started
       return postprocess(handle, call, response)
     })
@@ -101,7 +107,7 @@ export class DataPlane {
       const prepared = checkRequest(await preprocess(handle, call), handle.model.metadata, handle.model.maxBatchSize)
       call.rows = rowsOf(prepared.inputs, handle.model.metadata)
       let last: InferenceResponse = { model: handle.ref, outputs: [] }
-      for await (const response of handle.model.stream(prepared, context)) {
+      for await (const response of handle.model.stream(prepared, call.context)) {
         last = finish(handle, call, await postprocess(handle, call, response))
         await emit(last, false)
       }
@@ -136,6 +142,11 @@ export class DataPlane {
       .filter(({ ref: { name } }) => ref === undefined || name === ref.name)
       .filter(({ ref: { version } }) => ref?.version === undefined || version === ref.version)
       .map((status) => source.statisticsOf(status))
+  }
+
+  /** The version that a label names. @throws InferenceError `invalid_argument` where the model has no such label */
+  labelled(model: string, label: string): Required<ModelRef> {
+    return this.#labels.resolve(model, label)
   }
 
   /** @throws InferenceError `not_found` */
@@ -173,11 +184,24 @@ export class DataPlane {
     }
     const started = performance.now()
     for (const observer of this.#observers) observer.onRequest?.(call)
+    const run = (handle: ModelHandle): Promise<InferenceResponse> => {
+      call.ref = handle.ref
+      return work(handle, call)
+    }
     try {
-      const response = await this.#repository.use(request.model, (handle) => {
-        call.ref = handle.ref
-        return work(handle, call)
-      })
+      const given = context.deadline
+      const own = request.parameters === undefined ? undefined : deadlineOf(request, started)
+      if (given !== undefined) call.deadline = given
+      let response: InferenceResponse
+      if (own === undefined || (given !== undefined && given <= own)) {
+        response = await this.#repository.use(request.model, run)
+      } else {
+        call.deadline = own
+        response = await withDeadline(context, own, (limited) => {
+          call.context = limited
+          return this.#repository.use(request.model, run)
+        })
+      }
       timings.totalMs = performance.now() - started
       for (const observer of this.#observers) observer.onResponse?.(call, response)
       return response

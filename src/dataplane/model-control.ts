@@ -1,4 +1,5 @@
-/** The repository on request: its index, loads and unloads, in Triton's words. */
+/** The repository on request: its index, loads and unloads, in Triton's words; TF Serving's reload. */
+import type { ServingConfig } from '../codec/tensorflow/reload-config.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { ModelState, ModelStatus } from '../repository/status.ts'
@@ -13,6 +14,8 @@ export interface RepositoryControl {
   load(name: string): Promise<void>
   /** Drains and closes every version. @throws InferenceError where it was never served */
   unload(name: string): Promise<void>
+  /** Serves exactly what is listed. @throws InferenceError with what is wrong with the list, or the reason of a failed load */
+  reload(configs: readonly ServingConfig[]): Promise<void>
 }
 
 /** One version; a model that was never asked for has nothing but its name. */
@@ -81,6 +84,16 @@ export class ModelControl {
       if (typeof value !== 'boolean') throw invalid(`parameter 'unload_dependents' must be true or false`)
     }
     await control.unload(name)
+  }
+
+  /**
+   * Loads what is listed, unloads every other model, and sets the labels. Nothing changes where the list is wrong, and nothing is unloaded where
+   * a load fails.
+   *
+   * @throws InferenceError `unavailable` where loading on request is off; what is wrong with the list; the reason of a failed load
+   */
+  reload(configs: readonly ServingConfig[]): Promise<void> {
+    return this.#enabled().reload(configs)
   }
 
   #enabled(): RepositoryControl {

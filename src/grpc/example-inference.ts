@@ -110,7 +110,7 @@ function verbOf(methodName: string): ExampleVerb {
 
 /** Reads examples as the inputs of the model that they are for. */
 function prepare(door: Door, spec: ModelSpec, input: Uint8Array, { requestId }: GrpcContext): Prepared {
-  const model = refOf(spec)
+  const model = refOf(door, spec)
   const { inputs: expected } = servedModel(door, model)
   const { tensors, rows } = decodeInput(input, expected)
   return { request: { id: requestId, model, inputs: tensors }, rows }

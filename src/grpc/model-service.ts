@@ -1,6 +1,7 @@
-/** `tensorflow.serving.ModelService`: the states of a model's versions. */
+/** `tensorflow.serving.ModelService`: the states of a model's versions, and which models are served. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { decodeModelStatusRequest, encodeModelStatusResponse } from '../codec/tensorflow/model-info.ts'
+import { decodeReloadConfigRequest, encodeReloadConfigResponse } from '../codec/tensorflow/reload-config.ts'
 import { InferenceError } from '../core/errors.ts'
 import { versionStatuses } from '../repository/version-status.ts'
 import type { Door } from './door.ts'
@@ -8,11 +9,14 @@ import { defineService, unary } from './service.ts'
 
 export const modelServiceName = 'tensorflow.serving.ModelService'
 
-export const modelService = defineService(modelServiceName, { GetModelStatus: {} })
+export const modelService = defineService(modelServiceName, { GetModelStatus: {}, HandleReloadConfigRequest: {} })
 
 /** The handlers of the service. */
 export function implementModelService(door: Door): UntypedServiceImplementation {
-  return { GetModelStatus: unary(door, (request) => getModelStatus(door, request), 'grpc-v1') }
+  return {
+    GetModelStatus: unary(door, (request) => getModelStatus(door, request), 'grpc-v1'),
+    HandleReloadConfigRequest: unary(door, (request) => reload(door, request), 'grpc-v1'),
+  }
 }
 
 /** A label is not looked at: TF Serving answers all versions too (get_model_status_impl.cc). */
@@ -22,4 +26,10 @@ function getModelStatus({ dataPlane }: Door, bytes: Buffer): Uint8Array {
   return encodeModelStatusResponse(
     versionStatuses(dataPlane.models(), { name, ...(version === undefined ? {} : { version }) }),
   )
+}
+
+/** Answers when everything that is listed is loaded. */
+async function reload({ dataPlane }: Door, bytes: Buffer): Promise<Uint8Array> {
+  await dataPlane.modelControl.reload(decodeReloadConfigRequest(bytes))
+  return encodeReloadConfigResponse()
 }

@@ -6,7 +6,7 @@ import { peekModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { decodePredictRequest, encodePredictResponse } from '../codec/tensorflow/predict.ts'
 import type { PredictCall } from '../codec/tensorflow/predict.ts'
 import { InferenceError } from '../core/errors.ts'
-import type { InferenceRequest } from '../core/inference.ts'
+import type { InferenceRequest, ModelRef } from '../core/inference.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { ServedMetadata } from '../repository/status.ts'
 import type { GrpcContext } from './context.ts'
@@ -61,7 +61,8 @@ function counted(door: Door, call: Call): UnaryHandler {
 
 function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
   const call = decodePredictRequest(bytes)
-  const request = requestOf(call, servedModel(door, refOf(call.spec)), context)
+  const ref = refOf(door, call.spec)
+  const request = requestOf(call, ref, servedModel(door, ref), context)
   return run()
 
   async function run(): Promise<Uint8Array> {
@@ -71,7 +72,12 @@ function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8
 }
 
 /** @throws InferenceError where names do not fit the signature, in TF Serving's words */
-function requestOf(call: PredictCall, served: ServedMetadata, { requestId }: GrpcContext): InferenceRequest {
+function requestOf(
+  call: PredictCall,
+  ref: ModelRef,
+  served: ServedMetadata,
+  { requestId }: GrpcContext,
+): InferenceRequest {
   const signature = signatureOf(call.spec)
   if (!signatures.includes(signature)) {
     throw new InferenceError('failed_precondition', `Serving signature key "${signature}" not found.`)
@@ -79,7 +85,7 @@ function requestOf(call: PredictCall, served: ServedMetadata, { requestId }: Grp
   checkOutputs(call.outputFilter, served)
   return {
     id: requestId,
-    model: refOf(call.spec),
+    model: ref,
     inputs: fitInputs(call.inputs, served),
     ...(call.outputFilter.length === 0 ? {} : { outputs: call.outputFilter }),
   }
@@ -123,7 +129,7 @@ function describe(door: Door, bytes: Buffer): Uint8Array {
   for (const field of fields) {
     if (field !== 'signature_def') throw invalid(`Metadata field ${field} is not supported`)
   }
-  const served = servedModel(door, refOf(spec))
+  const served = servedModel(door, refOf(door, spec))
   return encodeModelMetadataResponse({ name: spec.name, version: served.ref.version, signatureName: '' }, served)
 }
 

@@ -9,13 +9,11 @@ import type { Door } from './door.ts'
 /**
  * The model that is asked for.
  *
- * @throws InferenceError `invalid_argument` where no model is named, or by a label that no version has
+ * @throws InferenceError `invalid_argument` where no model is named, or a label that no version has
  */
-export function refOf({ name, version, versionLabel }: ModelSpec): ModelRef {
+export function refOf({ dataPlane }: Door, { name, version, versionLabel }: ModelSpec): ModelRef {
   if (name === '') throw new InferenceError('invalid_argument', 'ModelSpec has no name specified.')
-  if (versionLabel !== undefined) {
-    throw new InferenceError('invalid_argument', `Unrecognized servable version label: ${versionLabel}`)
-  }
+  if (versionLabel !== undefined) return dataPlane.labelled(name, versionLabel)
   return version === undefined ? { name } : { name, version }
 }
 

@@ -5,9 +5,11 @@ import type { ModelRef } from '../core/inference.ts'
 import type { DeviceRequest, ModelSpec, PlacementRequest } from '../core/model.ts'
 import type { ImageOptions } from '../hooks/image-options.ts'
 import type { LabelsOptions } from '../hooks/labels-options.ts'
+import type { SchedulingOptions } from '../core/scheduling.ts'
 import { candidateOfFile, stemOf, type Candidate, type DirectoryListing } from './directory-listing.ts'
 import { unservedReason } from './formats.ts'
 import type { HookSpec, ModelYaml } from './model-yaml.ts'
+import { schedulingOptions } from './scheduling-yaml.ts'
 
 /** A hook with its files found; all paths absolute. */
 export type DeclaredHook =
@@ -28,6 +30,8 @@ export type DiscoveredModel =
       readonly runtime?: string
       /** First to last, as `preprocess` runs. */
       readonly hooks: readonly DeclaredHook[]
+      /** Versions of this model by label. */
+      readonly versionLabels?: Readonly<Record<string, number>>
     }
   | {
       readonly kind: 'failed'
@@ -45,6 +49,7 @@ export interface ModelDefaults {
   readonly instances?: number
   readonly maxBatchSize?: number
   readonly maxQueueSize: number
+  readonly scheduling?: SchedulingOptions
 }
 
 /** A model.yaml and the directory that its paths start from. */
@@ -94,12 +99,15 @@ export async function discoveredModel(
     source,
     ...(yaml.runtime === undefined ? {} : { runtime: yaml.runtime }),
     hooks,
+    ...(yaml.version_labels === undefined ? {} : { versionLabels: yaml.version_labels }),
   }
 }
 
 function specOf(ref: Required<ModelRef>, chosen: Candidate, yaml: ModelYaml, defaults: ModelDefaults): ModelSpec {
   const instances = yaml.instances ?? defaults.instances
-  const maxBatchSize = yaml.limits?.max_batch_size ?? defaults.maxBatchSize
+  const maxBatchSize = yaml.limits?.max_batch_size ?? yaml.scheduling?.max_batch_size ?? defaults.maxBatchSize
+  const scheduling =
+    yaml.scheduling === undefined ? defaults.scheduling : schedulingOptions(yaml.scheduling, defaults.scheduling)
   return {
     ref,
     format: chosen.format,
@@ -109,7 +117,9 @@ function specOf(ref: Required<ModelRef>, chosen: Candidate, yaml: ModelYaml, def
     placement: yaml.placement ?? defaults.placement,
     ...(instances === undefined ? {} : { instances }),
     ...(maxBatchSize === undefined ? {} : { maxBatchSize }),
-    maxQueueSize: yaml.limits?.max_queue_size ?? defaults.maxQueueSize,
+    maxQueueSize: yaml.limits?.max_queue_size ?? yaml.scheduling?.max_queue_size ?? defaults.maxQueueSize,
+    ...(scheduling === undefined ? {} : { scheduling }),
+    ...(yaml.response_cache === true ? { isCached: true } : {}),
     options: yaml.options ?? {},
   }
 }

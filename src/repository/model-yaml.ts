@@ -7,6 +7,7 @@ import type { DeviceRequest } from '../core/model.ts'
 import { nearest } from '../core/nearest.ts'
 import { imageOptions } from '../hooks/image-options.ts'
 import { labelsOptions } from '../hooks/labels-options.ts'
+import { queuePolicyKeys, schedulingKeys, schedulingSchema } from './scheduling-yaml.ts'
 
 /** Far above any model.yaml; keeps a wrong file from being read into memory. */
 const maxBytes = 1_000_000
@@ -26,7 +27,12 @@ const hook = z.union([
   z.strictObject({ labels: labelsOptions }),
 ])
 
-const schema = z.strictObject({
+/** Triton's form, or the bare word. */
+const responseCache = z
+  .union([z.boolean(), z.strictObject({ enable: z.boolean() })])
+  .transform((given) => (typeof given === 'boolean' ? given : given.enable))
+
+const keys = z.strictObject({
   name: z.string().min(1).optional(),
   runtime: z.string().min(1).optional(),
   /** The model file, relative to the version's directory. */
@@ -37,14 +43,29 @@ const schema = z.strictObject({
   /** Sessions of this model that may run at once. */
   instances: z.int().min(1).max(64).optional(),
   limits: limits.optional(),
+  /** How requests wait and share runs. */
+  scheduling: schedulingSchema.optional(),
+  /** Answers are kept and given again to equal requests. */
+  response_cache: responseCache.optional(),
   /** For the runtime, which checks them. */
   options: z.record(z.string(), z.unknown()).optional(),
+  /** Versions by name, for callers that ask for `stable` instead of 3. */
+  version_labels: z.record(z.string().min(1), z.int().min(0)).optional(),
   /** File with the names of the classes: for the labels hook, and for callers that ask for classes. */
   labels: z.string().min(1).optional(),
   hooks: z
     .union([z.string().min(1), z.array(hook)])
     .transform((hooks) => (typeof hooks === 'string' ? [hooks] : hooks))
     .optional(),
+})
+
+const schema = keys.superRefine(({ limits: limited, scheduling }, context) => {
+  for (const key of ['max_batch_size', 'max_queue_size'] as const) {
+    const [here, there] = [limited?.[key], scheduling?.[key]]
+    if (here === undefined || there === undefined || here === there) continue
+    const message = `says ${there} where limits.${key} says ${here}; give one of them`
+    context.addIssue({ code: 'custom', path: ['scheduling', key], message })
+  }
 })
 
 /** A hook as written: the path of a module, or one of the built-in ones with its options. */
@@ -54,7 +75,11 @@ export type ModelYaml = z.infer<typeof schema>
 
 /** The keys that exist at each place, for suggestions. Items of `hooks` are known by the key they hold. */
 const keysAt: Readonly<Record<string, readonly string[]>> = {
-  '': Object.keys(schema.shape),
+  '': Object.keys(keys.shape),
+  scheduling: schedulingKeys,
+  default_queue_policy: queuePolicyKeys,
+  priority_queue_policy: queuePolicyKeys,
+  response_cache: ['enable'],
   limits: Object.keys(limits.shape),
   image: Object.keys(imageOptions.shape),
   labels: Object.keys(labelsOptions.shape),

@@ -7,22 +7,16 @@ import { versionStatuses } from '../repository/version-status.ts'
 import { sendJson } from './answer.ts'
 import type { Door } from './options.ts'
 import { get } from './routing.ts'
-import { inServingWords, isCall, malformed, refBy } from './v1-target.ts'
+import { inServingWords, isCall, malformed, refBy, type VersionedModel } from './v1-target.ts'
 import { modelNames } from './v2-routes.ts'
-
-/** A model, and the version or label where the path names one. */
-interface ModelPath {
-  readonly model: string
-  readonly target: string
-}
 
 /** `GET /v1/models` and the signatures; states share their paths with calls, see `v1-routes.ts`. */
 export function addV1DescriptionRoutes(app: FastifyInstance, door: Door): void {
   get(app, '/v1/models', (_request, reply) => sendJson(reply, { models: modelNames(door) }))
   addMetadataRoute(app, '/v1/models/:model/metadata', door, ({ model }) => ({ name: model }))
   for (const by of ['versions', 'labels'] as const) {
-    addMetadataRoute(app, `/v1/models/:model/${by}/:target/metadata`, door, ({ model, target }, request) =>
-      refBy(request, by, model, target),
+    addMetadataRoute(app, `/v1/models/:model/${by}/:target/metadata`, door, (params, request) =>
+      refBy(door, request, by, params),
     )
   }
 }
@@ -32,9 +26,9 @@ function addMetadataRoute(
   app: FastifyInstance,
   path: string,
   door: Door,
-  refOf: (params: ModelPath, request: FastifyRequest) => ModelRef,
+  refOf: (params: VersionedModel, request: FastifyRequest) => ModelRef,
 ): void {
-  app.get<{ Params: ModelPath }>(path, (request, reply) => {
+  app.get<{ Params: VersionedModel }>(path, (request, reply) => {
     sendJson(reply, describeSignature(door, refOf(request.params, request)))
   })
   app.route({

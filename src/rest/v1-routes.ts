@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { exampleResult } from '../codec/classification.ts'
 import { decodeV1Request, encodeV1Response } from '../codec/index.ts'
 import { decodeV1Examples, encodeV1Results } from '../codec/v1-examples.ts'
-import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
+import type { InferenceRequest, InferenceResponse } from '../core/inference.ts'
 import type { TensorMetadata } from '../core/model.ts'
 import type { Verb } from '../dataplane/dataplane.ts'
 import { sendError, sendInference, sendJson } from './answer.ts'
@@ -15,7 +15,7 @@ import { HttpContext } from './request-context.ts'
 import { post, refuseOthers } from './routing.ts'
 import { addV1DescriptionRoutes, describeModel, describeVersion } from './v1-describe.ts'
 import { callTarget, inKserveWords, inServingWords, refBy } from './v1-target.ts'
-import type { TargetParams, V1Request, V1Verb, VersionPath } from './v1-target.ts'
+import type { CallTarget, TargetParams, V1Request, V1Verb, VersionPath } from './v1-target.ts'
 
 export function addV1Routes(app: FastifyInstance, door: Door): void {
   addV1DescriptionRoutes(app, door)
@@ -24,7 +24,7 @@ export function addV1Routes(app: FastifyInstance, door: Door): void {
   )
   addTarget(app, door, '/v1/models/:model/versions/:target', 'versions', (request) => {
     const { model = '', target } = request.params
-    return describeVersion(door, refBy(request, 'versions', model, target))
+    return describeVersion(door, refBy(door, request, 'versions', { model, target }))
   })
   // TF Serving does not look at the label of a status request and tells of all versions.
   addTarget(app, door, '/v1/models/:model/labels/:target', 'labels', ({ params: { model = '' } }) =>
@@ -45,14 +45,14 @@ function addTarget(
   })
   post<TargetParams>(app, path, {
     check: (request) => {
-      callTarget(request, by)
+      callTarget(door, request, by)
       refuseWhileDraining(door)
     },
-    answer: (request, reply) => answer(door, callTarget(request, by), request, reply),
+    answer: (request, reply) => answer(door, callTarget(door, request, by), request, reply),
     refuse: (request, reply, reason) => {
       let target: CallTarget
       try {
-        target = callTarget(request, by)
+        target = callTarget(door, request, by)
       } catch {
         sendError(door, reply, reason) // the path itself is refused: there is no model whose request could be counted
         return
@@ -61,11 +61,6 @@ function addTarget(
     },
   })
   refuseOthers(app, path, ['GET', 'HEAD', 'POST'])
-}
-
-interface CallTarget {
-  readonly ref: ModelRef
-  readonly verb: V1Verb
 }
 
 /** A request that was read, and the body that its answer becomes. */

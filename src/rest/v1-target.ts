@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import { pathOf } from './inference.ts'
+import type { Door } from './options.ts'
 import { HttpRefusal } from './status.ts'
 
 /** Largest version that TF Serving reads: an int64. */
@@ -16,9 +17,21 @@ export interface TargetParams {
   readonly model?: string
 }
 
+/** A model, and its version or label. */
+export interface VersionedModel {
+  readonly model: string
+  readonly target: string
+}
+
 export type V1Request = FastifyRequest<{ Params: TargetParams }>
 
 export type V1Verb = 'predict' | 'explain' | 'classify' | 'regress'
+
+/** What a path asks to compute, and of which model. */
+export interface CallTarget {
+  readonly ref: ModelRef
+  readonly verb: V1Verb
+}
 
 /** A model must not be read as one of them. */
 const verbs: readonly string[] = ['predict', 'explain', 'classify', 'regress'] satisfies readonly V1Verb[]
@@ -32,20 +45,25 @@ export type VersionPath = 'versions' | 'labels'
  * @throws InferenceError `invalid_argument` in TF Serving's words for a path that asks for nothing, a version that is no
  *   number and a label that no version has
  */
-export function callTarget(request: V1Request, by: VersionPath): { readonly ref: ModelRef; readonly verb: V1Verb } {
+export function callTarget(door: Door, request: V1Request, by: VersionPath): CallTarget {
   const { target, model } = request.params
   const colon = target.lastIndexOf(':')
   const verb = target.slice(colon + 1)
   if (colon < 0 && model === undefined) throw new HttpRefusal(405, 'Method Not Allowed', { allow: 'GET, HEAD' })
   if (colon <= 0 || !isVerb(verb)) throw malformed(request)
   const first = target.slice(0, colon)
-  return { ref: model === undefined ? { name: first } : refBy(request, by, model, first), verb }
+  return { ref: model === undefined ? { name: first } : refBy(door, request, by, { model, target: first }), verb }
 }
 
-/** The model that a GET describes. `target` is the version or label. @throws as {@link callTarget} does */
-export function refBy(request: FastifyRequest, by: VersionPath, model: string, target: string): ModelRef {
-  if (by === 'versions') return { name: model, version: versionOf(request, target) }
-  throw new InferenceError('invalid_argument', `Unrecognized servable version label: ${target}`)
+/** The version that a path names. @throws as {@link callTarget} does */
+export function refBy(
+  { dataPlane }: Door,
+  request: FastifyRequest,
+  by: VersionPath,
+  { model, target }: VersionedModel,
+): ModelRef {
+  if (by === 'labels') return dataPlane.labelled(model, target)
+  return { name: model, version: versionOf(request, target) }
 }
 
 /** True for `{model}:{verb}`, which asks for a POST. */

@@ -1,40 +1,59 @@
 /** Loads and unloads models on request, from where the server's models come from. */
+import type { ServingConfig } from '../codec/tensorflow/reload-config.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { RepositoryControl } from '../dataplane/model-control.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
+import type { VersionLabels } from '../repository/version-labels.ts'
+import { findConfigured, type ModelFinder } from './configured-models.ts'
 import type { ServedModelSource } from './models.ts'
 
-/** Looks anew for the models of the server. */
-export type FindSources = () => Promise<readonly ServedModelSource[]>
+/** What a loader works with. */
+export interface LoaderParts {
+  readonly repository: Repository
+  readonly finder: ModelFinder
+  readonly labels: VersionLabels
+  /** Ends loads when the server closes. */
+  readonly signal: AbortSignal
+}
+
+const noLabels: ReadonlyMap<string, string> = new Map()
 
 export class ModelLoader implements RepositoryControl {
   readonly #repository: Repository
-  readonly #find: FindSources
+  readonly #finder: ModelFinder
+  readonly #labels: VersionLabels
   readonly #signal: AbortSignal
   /** Per model the end of what was asked for so far: loads and unloads of one model follow each other. */
   readonly #tails = new Map<string, Promise<void>>()
+  /** Per model the last configuration that named it. */
+  readonly #configured = new Map<string, ServingConfig>()
+  /** What was loaded last, by name and version. */
+  readonly #loadedFrom = new Map<string, string | undefined>()
+  #reloads: Promise<void> = Promise.resolve()
 
-  /** @param signal ends loads when the server closes */
-  constructor(repository: Repository, find: FindSources, signal: AbortSignal) {
+  constructor({ repository, finder, labels, signal }: LoaderParts) {
     this.#repository = repository
-    this.#find = find
+    this.#finder = finder
+    this.#labels = labels
     this.#signal = signal
+  }
+
+  /** Takes note of what the server itself loads. */
+  begin(sources: readonly ServedModelSource[]): void {
+    this.#remember(sources)
+    for (const name of new Set(sources.map(({ ref }) => ref.name))) this.#setLabels(name, sources)
   }
 
   /** Versions that are gone from disk are unloaded once the others are loaded. */
   load(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
-      const sources = (await this.#found(name)).filter(({ ref }) => ref.name === name)
+      const sources = await this.#found(name)
       if (sources.length === 0) {
         throw new InferenceError('not_found', `failed to load '${name}', no model of that name is in the served paths`)
       }
-      const statuses = await Promise.all(sources.map(({ entry }) => this.#repository.load(entry, this.#signal)))
-      const failed = statuses.find(({ state, reason }) => state !== 'ready' || reason !== undefined)
-      if (failed !== undefined) throw loadFailure(failed)
-      const versions = new Set(sources.map(({ ref }) => ref.version))
-      const gone = this.#loaded(name).filter(({ ref }) => !versions.has(ref.version))
-      await Promise.all(gone.map(({ ref }) => this.#repository.unload(ref)))
+      await this.#loadOnly(name, sources, sources)
+      if (!this.#configured.has(name)) this.#setLabels(name, sources)
     })
   }
 
@@ -48,9 +67,60 @@ export class ModelLoader implements RepositoryControl {
     })
   }
 
+  /** One after the other. Versions that are ready, from the same place, are not loaded anew. */
+  reload(configs: readonly ServingConfig[]): Promise<void> {
+    const done = this.#reloads.then(() => this.#reload(configs))
+    this.#reloads = done.catch(() => undefined) // told to who asked
+    return done
+  }
+
+  async #reload(configs: readonly ServingConfig[]): Promise<void> {
+    const listed = await findConfigured(configs, this.#finder)
+    const loads = listed.map(({ config, sources }) =>
+      this.#inTurn(config.name, async () => {
+        const changed = sources.filter((source) => !this.#isServing(source))
+        await this.#loadOnly(config.name, sources, changed)
+        this.#configured.set(config.name, config)
+        this.#labels.set(config.name, config.labels)
+      }),
+    )
+    const failed = (await Promise.allSettled(loads)).find(({ status }) => status === 'rejected')
+    if (failed?.status === 'rejected') throw failed.reason
+    const kept = new Set(configs.map(({ name }) => name))
+    const others = new Set(this.#repository.list().map(({ ref }) => ref.name))
+    await Promise.all(
+      [...others]
+        .filter((name) => !kept.has(name))
+        .map((name) =>
+          this.#inTurn(name, async () => {
+            this.#configured.delete(name)
+            this.#labels.set(name, noLabels)
+            await this.#repository.unload({ name })
+          }),
+        ),
+    )
+  }
+
+  /** Loads `changed`, then unloads the versions that are not among `sources`. @throws InferenceError for a load that failed */
+  async #loadOnly(
+    name: string,
+    sources: readonly ServedModelSource[],
+    changed: readonly ServedModelSource[],
+  ): Promise<void> {
+    const statuses = await Promise.all(changed.map(({ entry }) => this.#repository.load(entry, this.#signal)))
+    const failed = statuses.find(({ state, reason }) => state !== 'ready' || reason !== undefined)
+    if (failed !== undefined) throw loadFailure(failed)
+    this.#remember(changed)
+    const versions = new Set(sources.map(({ ref }) => ref.version))
+    const gone = this.#loaded(name).filter(({ ref }) => !versions.has(ref.version))
+    await Promise.all(gone.map(({ ref }) => this.#repository.unload(ref)))
+  }
+
   async #found(name: string): Promise<readonly ServedModelSource[]> {
     try {
-      return await this.#find()
+      const config = this.#configured.get(name)
+      if (config !== undefined) return (await findConfigured([config], this.#finder)).flatMap(({ sources }) => sources)
+      return (await this.#finder.all()).filter(({ ref }) => ref.name === name)
     } catch (reason) {
       throw new InferenceError(
         'failed_precondition',
@@ -58,6 +128,24 @@ export class ModelLoader implements RepositoryControl {
         { cause: reason },
       )
     }
+  }
+
+  /** The labels that the model's own files give. */
+  #setLabels(name: string, sources: readonly ServedModelSource[]): void {
+    const own = sources.filter(({ ref }) => ref.name === name).flatMap(({ labels = {} }) => Object.entries(labels))
+    this.#labels.set(name, new Map(own.map(([label, version]) => [label, String(version)])))
+  }
+
+  #remember(sources: readonly ServedModelSource[]): void {
+    for (const source of sources) this.#loadedFrom.set(keyOf(source), source.root)
+  }
+
+  #isServing(source: ServedModelSource): boolean {
+    const key = keyOf(source)
+    if (!this.#loadedFrom.has(key) || this.#loadedFrom.get(key) !== source.root) return false
+    return this.#loaded(source.ref.name).some(
+      ({ ref, state }) => ref.version === source.ref.version && state === 'ready',
+    )
   }
 
   #loaded(name: string): readonly ModelStatus[] {
@@ -74,6 +162,10 @@ export class ModelLoader implements RepositoryControl {
     this.#tails.set(name, tail)
     return done
   }
+}
+
+function keyOf({ ref }: ServedModelSource): string {
+  return `${ref.name}\0${ref.version}`
 }
 
 function loadFailure({ ref, state, reason }: ModelStatus): InferenceError {

@@ -19,6 +19,8 @@ export interface ServedModelSource {
   readonly entry: ModelEntry
   /** The model's directory or bare file; absent for a model defined in the program. */
   readonly root?: string
+  /** Versions of this model by label. */
+  readonly labels?: Readonly<Record<string, number>>
 }
 
 /** The runtimes of this package, each imported when its first model loads. */
@@ -57,6 +59,12 @@ export async function findModels(
   return found.flat()
 }
 
+/** The paths that a server was given. */
+export function pathsOf(sources: ModelSources): readonly string[] {
+  if (typeof sources === 'string') return [sources]
+  return (isList(sources) ? sources : Object.values(sources)).filter((source) => typeof source === 'string')
+}
+
 function isList(sources: Exclude<ModelSources, string>): sources is readonly string[] {
   return Array.isArray(sources)
 }
@@ -68,16 +76,18 @@ async function fromPaths(
   registry: RuntimeRegistry,
   log: Log,
 ): Promise<readonly ServedModelSource[]> {
-  const { device, placement, maxQueueSize } = config
+  const { device, placement, maxQueueSize, batching, sloMs } = config
+  const scheduling = { ...(batching === 'auto' ? {} : { batching }), ...(sloMs === undefined ? {} : { sloMs }) }
   const discovered = await discover(paths, {
     formats: registry.formats,
     ...(name === undefined ? {} : { name }),
-    defaults: { device, placement, maxQueueSize },
+    defaults: { device, placement, maxQueueSize, scheduling },
     log,
   })
   return discovered.map((model) => {
     const entry = entryFor(model, { registry, log, schedule: scheduleBySpec })
-    return { ref: entry.ref, entry, root: model.root }
+    const labels = model.kind === 'found' ? model.versionLabels : undefined
+    return { ref: entry.ref, entry, root: model.root, ...(labels === undefined ? {} : { labels }) }
   })
 }
 

@@ -7,16 +7,19 @@ import type { InferenceRequest, InferenceResponse, RequestContext } from '../cor
 import type { Log } from '../core/log.ts'
 import type { Runtime } from '../core/model.ts'
 import { DataPlane, type Extensions } from '../dataplane/dataplane.ts'
+import { withDeadline } from '../dataplane/deadline.ts'
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import { ModelRepository } from '../repository/model-repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
+import { VersionLabels } from '../repository/version-labels.ts'
 import { createRestApp } from '../rest/app.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { Statistics } from '../telemetry/statistics.ts'
 import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
-import { ModelLoader, type FindSources } from './model-loader.ts'
-import { findModels, type ModelSources, type ServedModelSource } from './models.ts'
+import type { ModelFinder } from './configured-models.ts'
+import { ModelLoader } from './model-loader.ts'
+import { findModels, pathsOf, type ModelSources, type ServedModelSource } from './models.ts'
 import { openLog } from './open-log.ts'
 import { RunningCalls } from './running-calls.ts'
 import { version } from './version.ts'
@@ -45,7 +48,7 @@ export interface Addresses {
 /** What {@link createServer} has found and opened. */
 interface ServerParts {
   readonly sources: readonly ServedModelSource[]
-  readonly find: FindSources
+  readonly finder: ModelFinder
   readonly log: Log
   readonly extensions: Extensions
 }
@@ -65,7 +68,7 @@ export class Server {
   #closing: Promise<void> | undefined
 
   /** Use {@link createServer}. */
-  constructor(config: ServeConfig, { sources, find, log, extensions }: ServerParts) {
+  constructor(config: ServeConfig, { sources, finder, log, extensions }: ServerParts) {
     this.config = config
     this.log = log
     this.#sources = sources
@@ -73,10 +76,13 @@ export class Server {
     for (const { entry } of sources) this.#repository.announce(entry)
     const metrics = new Metrics({ version, models: () => this.#repository.list() })
     const statistics = new Statistics()
-    const loader = new ModelLoader(this.#repository, find, this.#abort.signal)
+    const labels = new VersionLabels()
+    const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
+    loader.begin(sources)
     this.dataPlane = new DataPlane(this.#repository, [metrics, statistics, this.#calls], {
       ...extensions,
       statistics,
+      labels,
       ...(config.modelControl === 'explicit' ? { control: loader } : {}),
     })
     this.#app = createRestApp({
@@ -85,13 +91,21 @@ export class Server {
       log,
       version,
       limits: { maxRequestBytes: config.maxRequestBytes },
+      refuseStatus: config.refuseStatus,
       cloudEvents: cloudEventOptions(process.env),
       isDraining: () => this.#isDraining,
       signal: this.#abort.signal,
     })
     if (config.enableGrpc) {
       const limits = { maxMessageBytes: config.maxRequestBytes }
-      this.#grpc = createGrpcServer({ dataPlane: this.dataPlane, metrics, log, version, limits })
+      this.#grpc = createGrpcServer({
+        dataPlane: this.dataPlane,
+        metrics,
+        log,
+        version,
+        limits,
+        refuseStatus: config.grpcRefuseStatus,
+      })
     }
   }
 
@@ -140,12 +154,15 @@ export class Server {
 
   /** Calls a model without a socket: for programs that hold the server. */
   infer(request: InferenceRequest, context: Partial<RequestContext> = {}): Promise<InferenceResponse> {
-    return this.dataPlane.infer(request, {
+    const own: RequestContext = {
       requestId: context.requestId ?? request.id ?? '',
       protocol: context.protocol ?? 'library',
       signal: context.signal ?? this.#abort.signal,
       headers: context.headers ?? {},
-    })
+    }
+    const { deadline } = context
+    if (deadline === undefined) return this.dataPlane.infer(request, own)
+    return withDeadline(own, deadline, (limited) => this.dataPlane.infer(request, limited))
   }
 
   /** Refuses new work, finishes what runs, closes everything; all within `drainSeconds`. */
@@ -201,11 +218,16 @@ export class Server {
 export async function createServer({ models = [], log, runtimes = [], ...options }: ServerOptions): Promise<Server> {
   const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
   const opened = openLog(config, log)
-  const find = () => findModels(models, config, runtimes, opened.log)
+  const find = (wanted: ModelSources) => findModels(wanted, config, runtimes, opened.log)
+  const finder: ModelFinder = {
+    all: () => find(models),
+    at: (path, name) => find({ [name]: path }),
+    roots: pathsOf(models),
+  }
   const { httpHeaderForwardPattern: forwardedHeaders } = config
   return new Server(config, {
-    sources: await find(),
-    find,
+    sources: await finder.all(),
+    finder,
     log: opened.log,
     extensions: { logSettings: opened.settings, ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }) },
   })

@@ -95,12 +95,7 @@ export const grpcEndpoints: readonly Endpoint[] = [
     yes(`tensorflow.serving.PredictionService/${method}`, tfServing),
   ),
   yes('tensorflow.serving.ModelService/GetModelStatus', tfServing),
-  {
-    name: 'tensorflow.serving.ModelService/HandleReloadConfigRequest',
-    of: tfServing,
-    support: 'no',
-    note: 'Load and unload by the repository calls instead.',
-  },
+  yes('tensorflow.serving.ModelService/HandleReloadConfigRequest', tfServing, 'From the served paths only.'),
   yes('grpc.health.v1.Health/Check', v2),
   yes('grpc.health.v1.Health/Watch', v2),
   yes('grpc.reflection.v1.ServerReflection/ServerReflectionInfo', triton, 'And v1alpha.'),

@@ -59,8 +59,10 @@ export class ServingClient {
   }
 }
 
+const modelServiceMethods: readonly string[] = ['GetModelStatus', 'HandleReloadConfigRequest']
+
 function methodOf(name: string): grpc.MethodDefinition<Message, Answer> {
-  const service = name === 'GetModelStatus' ? 'ModelService' : 'PredictionService'
+  const service = modelServiceMethods.includes(name) ? 'ModelService' : 'PredictionService'
   const methods = definitions[`tensorflow.serving.${service}`] as grpc.ServiceDefinition // the names are those of services
   const method: unknown = methods[name]
   if (method === undefined) throw new Error(`no method ${name} in proto/`)
