@@ -1,6 +1,6 @@
 /** Our tensors and onnxruntime's. */
 import { isUtf8 } from 'node:buffer'
-import { InferenceError, allocate, tensor } from '../../src/runtime/index.ts'
+import { InferenceError, tensor } from '../../src/runtime/index.ts'
 import type { DataType, Tensor } from '../../src/runtime/index.ts'
 import { datatypeOf, elementTypeOf, ortTypeOf } from './datatypes.ts'
 import type { NativeTensor } from './native-session.ts'
@@ -50,19 +50,6 @@ function toStrings(name: string, elements: readonly Uint8Array[]): string[] {
     }
     return Buffer.from(element.buffer, element.byteOffset, element.byteLength).toString('utf8')
   })
-}
-
-/** A tensor of zeros (or ones); BYTES: of `0` or `1` as text. */
-export function constantTensor(name: string, datatype: DataType, shape: readonly number[], value: 0 | 1): Tensor {
-  const count = shape.reduce((product, dimension) => product * dimension, 1)
-  if (datatype === 'BYTES')
-    return tensor(name, datatype, shape, new Array<Uint8Array>(count).fill(Buffer.from(`${value}`)))
-  const data = allocate(datatype, count)
-  if (value === 1) {
-    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data.fill(1n)
-    else data.fill(1)
-  }
-  return tensor(name, datatype, shape, data)
 }
 
 function invalid(message: string): InferenceError {

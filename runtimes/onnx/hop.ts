@@ -1,6 +1,6 @@
 /** What the way to a session's thread and back costs. */
+import { sampleInputs } from '../../src/runtime/index.ts'
 import type { PlacedSession } from '../../src/runtime/index.ts'
-import { sampleInputs } from './sample-inputs.ts'
 import type { OnnxInfo } from './session.ts'
 
 const calls = 7

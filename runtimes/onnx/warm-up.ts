@@ -1,8 +1,6 @@
 /** First runs with made-up inputs: they allocate what later runs reuse, and tell what a run costs. */
-import { messageOf, totalBytes } from '../../src/runtime/index.ts'
-import type { Tensor, TensorMetadata } from '../../src/runtime/index.ts'
-import { sampleInputs } from './sample-inputs.ts'
-import type { Sample } from './sample-inputs.ts'
+import { messageOf, sampleInputs, totalBytes } from '../../src/runtime/index.ts'
+import type { Sample, Tensor, TensorMetadata } from '../../src/runtime/index.ts'
 import type { Run } from './session.ts'
 
 /** Microseconds of a run inside its thread. Absent where no made-up input was accepted. */

@@ -16,6 +16,8 @@ export type {
   Runtime,
   TensorMetadata,
 } from '../core/model.ts'
+export { sampleInputs } from '../core/sample-inputs.ts'
+export type { Sample } from '../core/sample-inputs.ts'
 export {
   allocate,
   byteLength,
