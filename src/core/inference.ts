@@ -33,7 +33,7 @@ export interface RequestContext {
   /** Fires on client disconnect, deadline, or shutdown. */
   readonly signal: AbortSignal
   /** When the answer is worth nothing any more, by the clock of `performance.now()`; the signal fires then. */
-  readonly deadline?: number
+  readonly deadline?: number | undefined
   /** Headers (REST) or metadata (gRPC), names in lower case. */
   readonly headers: Readonly<Record<string, string>>
 }

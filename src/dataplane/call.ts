@@ -19,12 +19,26 @@ export type Verb = 'infer' | 'explain'
 export interface Call {
   readonly verb: Verb
   readonly request: InferenceRequest
-  readonly context: RequestContext
+  /** With less time than the door gave where the request itself brings a limit. */
+  context: RequestContext
   readonly timings: Timings
+  /** When the answer is worth nothing any more, by the clock of `performance.now()`: the earliest of all limits. */
+  deadline?: number
   /** The version that ran; absent where none was found. */
   ref?: Required<ModelRef>
   /** Rows that were given to the model; absent where it was not asked. */
   rows?: number
+  /** The scheduler of the model counts its runs. */
+  isScheduled?: boolean
+  /** Present where answers of the model are kept. */
+  cache?: CacheUse
+}
+
+/** What the response cache did for one call. */
+export interface CacheUse {
+  readonly isHit: boolean
+  /** Time that looking up took and, on a miss, keeping the answer, in milliseconds. */
+  readonly ms: number
 }
 
 /** Sees each call go by: metrics and the payload log are observers. Must not throw. */

@@ -2,7 +2,9 @@
 import { rowsOf } from '../core/batch-dimension.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
+import type { PredictOptions } from '../core/scheduling.ts'
 import { checkRequest } from '../core/signature.ts'
+import type { Parameters, Tensor } from '../core/tensor.ts'
 import type { ModelHandle } from '../repository/repository.ts'
 import type { Call } from './call.ts'
 import { classify } from './classification.ts'
@@ -50,23 +52,38 @@ function decoupled({ protocol }: RequestContext): InferenceError {
   return new InferenceError('unimplemented', `${door} doesn't support models with decoupled transaction policy`)
 }
 
-async function predict(handle: ModelHandle, call: Call, prepared: InferenceRequest) {
+async function predict(handle: ModelHandle, call: Call, prepared: InferenceRequest): Promise<readonly Tensor[]> {
   const { model, hooks } = handle
   // A hook that makes outputs of its own needs all of the model's; what the caller wants is picked after it.
   const makesOutputs = hooks.some((hook) => hook.outputs !== undefined)
   const signature = makesOutputs ? { inputs: model.metadata.inputs, outputs: handle.served.outputs } : model.metadata
   const checked = checkRequest(prepared, signature, model.maxBatchSize)
   const wanted = makesOutputs ? undefined : checked.outputs
+  const parameters = checked.parameters === undefined ? undefined : modelParameters(checked.parameters)
   const queued = performance.now()
+  const options: Mutable<PredictOptions> = { onStart: () => (call.timings.queueMs = performance.now() - queued) }
+  if (call.deadline !== undefined) options.deadline = call.deadline
+  const priority = checked.parameters?.['priority']
+  if (typeof priority === 'number') options.priority = priority
+  call.isScheduled = true
   return model.predict(
     {
       inputs: checked.inputs,
       ...(wanted === undefined ? {} : { outputs: wanted }),
-      ...(checked.parameters === undefined ? {} : { parameters: checked.parameters }),
+      ...(parameters === undefined ? {} : { parameters }),
     },
     call.context.signal,
-    () => (call.timings.queueMs = performance.now() - queued),
+    options,
   )
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** What the model sees: how long a caller waits, and who is served first, would only keep requests out of one run. */
+function modelParameters(parameters: Parameters): Parameters | undefined {
+  if (parameters['priority'] === undefined && parameters['timeout'] === undefined) return parameters
+  const { priority: _priority, timeout: _timeout, ...rest } = parameters
+  return Object.keys(rest).length === 0 ? undefined : rest
 }
 
 /** The request as the hooks and the model leave it. */

@@ -48,6 +48,12 @@ export class GrpcContext implements RequestContext {
     return this.#spare.controller.signal
   }
 
+  /** grpc-js cancels the call then. */
+  get deadline(): number | undefined {
+    const deadline = Number(this.#call.getDeadline()) // a Date, or milliseconds since 1970
+    return deadline === Infinity ? undefined : performance.now() + deadline - Date.now()
+  }
+
   /** Metadata by name; the first value where there are several, base64 where it is binary. */
   get headers(): Readonly<Record<string, string>> {
     if (this.#headers === undefined) {

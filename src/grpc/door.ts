@@ -4,9 +4,11 @@ import { Bag } from '../core/bag.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
+import type { TlsKeys } from '../core/tls.ts'
 import type { DataPlane } from '../dataplane/dataplane.ts'
 import type { GrpcContext } from './context.ts'
 import type { GrpcProtocol } from './context.ts'
+import type { GrpcRefuseStatus } from './status.ts'
 
 /** The metrics as this door sees them. */
 export interface GrpcMetrics {
@@ -23,10 +25,14 @@ export interface GrpcOptions {
   readonly version: string
   /** Optional extensions of the protocol that work, as ServerMetadata lists them. */
   readonly extensions?: readonly string[]
+  /** In the clear where absent. */
+  readonly tls?: TlsKeys
   readonly limits?: {
     /** Most bytes of one message, compressed or not; -1: unlimited. 64 MiB where absent, as Triton. */
     readonly maxMessageBytes?: number
   }
+  /** Of requests that a full queue or a time limit refuses; RESOURCE_EXHAUSTED where absent. */
+  readonly refuseStatus?: GrpcRefuseStatus
 }
 
 /** State that every service of one server shares. */
@@ -34,12 +40,14 @@ export class Door {
   readonly dataPlane: DataPlane
   readonly log: Log
   readonly metrics: GrpcMetrics | undefined
+  readonly refuseStatus: GrpcRefuseStatus
   /** Calls whose signal somebody holds. */
   readonly inFlight = new Bag<GrpcContext>()
   readonly #drainListeners = new Set<() => void>()
   #isDraining = false
 
-  constructor({ dataPlane, log, metrics }: GrpcOptions) {
+  constructor({ dataPlane, log, metrics, refuseStatus = 'resource_exhausted' }: GrpcOptions) {
+    this.refuseStatus = refuseStatus
     this.dataPlane = dataPlane
     this.log = log
     this.metrics = metrics

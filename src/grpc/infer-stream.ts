@@ -117,7 +117,7 @@ class InferStream {
   /** Ends the call with the error as its status. */
   #fail(reason: unknown, requestId: string): void {
     if (this.#call.cancelled || this.#call.destroyed || this.#call.writableEnded) return
-    this.#call.emit('error', statusOf(errorOf(this.#door.log, reason, requestId)))
+    this.#call.emit('error', statusOf(errorOf(this.#door.log, reason, requestId), this.#door.refuseStatus))
   }
 
   /** Writes one message; waits while the caller does not read. @throws InferenceError `cancelled` when it is gone */

@@ -41,7 +41,7 @@ export type UnaryHandler = (request: Buffer, context: GrpcContext) => Uint8Array
 
 /** A handler as grpc-js calls it: what it throws becomes a status. */
 export function unary(
-  { log, inFlight }: Door,
+  { log, inFlight, refuseStatus }: Door,
   handler: UnaryHandler,
   protocol: GrpcProtocol = 'grpc-v2',
 ): handleUnaryCall<Buffer, Buffer> {
@@ -53,7 +53,7 @@ export function unary(
     }
     const fail = (reason: unknown): void => {
       context.release()
-      callback(statusOf(errorOf(log, reason, context.requestId)))
+      callback(statusOf(errorOf(log, reason, context.requestId), refuseStatus))
     }
     try {
       const response = handler(call.request, context)

@@ -20,13 +20,26 @@ const statuses: Readonly<Record<ErrorCode, status>> = {
 /** A status travels in a header, for which many clients have no more than 8 KiB. */
 const maxDetailsLength = 2048
 
-/** How an error is answered; when to retry goes into the trailing metadata `retry-after`, in seconds. */
-export function statusOf(error: InferenceError): Pick<StatusObject, 'code' | 'details' | 'metadata'> {
+/** What a server answers that could do it later, but not now. */
+export type GrpcRefuseStatus = 'resource_exhausted' | 'unavailable'
+
+/**
+ * How an error is answered. When to retry goes into the trailing metadata: `retry-after` in seconds, and
+ * `grpc-retry-pushback-ms`, which clients with a retry policy obey (gRFC A6).
+ *
+ * @param refuseStatus of `resource_exhausted`
+ */
+export function statusOf(
+  error: InferenceError,
+  refuseStatus: GrpcRefuseStatus = 'resource_exhausted',
+): Pick<StatusObject, 'code' | 'details' | 'metadata'> {
   const metadata = new Metadata()
   if (error.retryAfterMs !== undefined) {
     metadata.set('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
+    metadata.set('grpc-retry-pushback-ms', String(Math.ceil(error.retryAfterMs)))
   }
-  return { code: statuses[error.code], details: detailsOf(error), metadata }
+  const code = error.code === 'resource_exhausted' ? refuseStatus : error.code
+  return { code: statuses[code], details: detailsOf(error), metadata }
 }
 
 /** The text of an error as a header can carry it: of bounded length, and without half a character. */

@@ -95,7 +95,7 @@ function write(reply: FastifyReply, headers: string[], body: Body): void {
 /** Answers with an error of any kind; what the caller is not told goes to the log. */
 export function sendError(door: Door, reply: FastifyReply, reason: unknown, context?: HttpContext): void {
   context?.release()
-  const { status, message, headers, error } = answerOf(reason)
+  const { status, message, headers, error } = answerOf(reason, door.refuseStatus)
   // Refusals are counted, not told one by one: an overloaded server does not drown in its own log.
   const isFault = status === 500
   if (isFault || door.log.isDebugEnabled) {

@@ -2,9 +2,11 @@
 import type { ErrorCode } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
+import type { TlsKeys } from '../core/tls.ts'
 import type { DataPlane, Verb } from '../dataplane/dataplane.ts'
 import type { CloudEventOptions } from './cloud-events.ts'
 import { InFlight } from './in-flight.ts'
+import type { RefuseStatus } from './status.ts'
 
 /** The metrics as this door sees them. */
 export interface RestMetrics {
@@ -22,10 +24,14 @@ export interface RestOptions {
   readonly serverName?: string
   /** As `GET /v2` tells it. */
   readonly version: string
+  /** In the clear where absent. */
+  readonly tls?: TlsKeys
   readonly limits?: {
     /** Most bytes of one request body, as sent and as inflated. 64 MiB where absent, as Triton. */
     readonly maxRequestBytes?: number
   }
+  /** Of requests that a full queue or a time limit refuses; 503 where absent. */
+  readonly refuseStatus?: RefuseStatus
   /** How answers to CloudEvents are marked. */
   readonly cloudEvents?: CloudEventOptions
   /** False makes `/v2/health/live` answer 503. */
@@ -44,6 +50,7 @@ export interface Door {
   readonly serverName: string
   readonly version: string
   readonly maxRequestBytes: number
+  readonly refuseStatus: RefuseStatus
   readonly cloudEvents: CloudEventOptions
   readonly isLive: () => boolean
   readonly isDraining: () => boolean
@@ -61,6 +68,7 @@ export function openDoor(options: RestOptions): Door {
     serverName: options.serverName ?? 'servable',
     version: options.version,
     maxRequestBytes: options.limits?.maxRequestBytes ?? defaultMaxRequestBytes,
+    refuseStatus: options.refuseStatus ?? 503,
     cloudEvents: options.cloudEvents ?? {},
     isLive: options.isLive ?? (() => true),
     isDraining: options.isDraining ?? (() => false),

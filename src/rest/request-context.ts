@@ -5,8 +5,10 @@ import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { InferenceError } from '../core/errors.ts'
 import type { RequestContext } from '../core/inference.ts'
+import { atDeadline, deadlinePassed } from '../dataplane/deadline.ts'
 import { giveBackController, takeController } from '../dataplane/spare-controllers.ts'
 import type { SpareController } from '../dataplane/spare-controllers.ts'
+import { timeoutOf } from './deadline.ts'
 import type { InFlight } from './in-flight.ts'
 
 /** Unique among servers, so that ids stay apart where logs are gathered. */
@@ -26,6 +28,8 @@ export class HttpContext implements RequestContext {
   /** Where it lies among those in flight, from the moment that somebody asks for its signal. */
   #place: number | undefined
   #isReleased = false
+  #deadline: number | undefined
+  #timer: NodeJS.Timeout | undefined
 
   /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
   constructor(protocol: 'v1' | 'v2', request: ContextRequest, inFlight: InFlight) {
@@ -39,13 +43,29 @@ export class HttpContext implements RequestContext {
     return this.#request.raw.socket
   }
 
-  /** Fires when the caller is gone before the answer, or the deadline of a drain has passed. */
+  /** Fires when the caller is gone before the answer, when its deadline passes, and when a drain's does. */
   get signal(): AbortSignal {
     if (this.#spare === undefined) {
       this.#spare = takeController()
-      if (!this.#isReleased) this.#place = this.#inFlight.add(this)
+      if (!this.#isReleased) {
+        this.#place = this.#inFlight.add(this)
+        if (this.#deadline !== undefined) this.#timer = atDeadline(this.#deadline, this.#onDeadline)
+      }
     }
     return this.#spare.controller.signal
+  }
+
+  /**
+   * The end of the time that the headers give, from the first asking on: known before anybody holds the signal.
+   *
+   * @throws InferenceError `invalid_argument` where a header is malformed
+   */
+  get deadline(): number | undefined {
+    if (this.#deadline === undefined) {
+      const timeout = timeoutOf(this.#request.raw.headers)
+      if (timeout !== undefined) this.#deadline = performance.now() + timeout
+    }
+    return this.#deadline
   }
 
   get headers(): Readonly<Record<string, string>> {
@@ -71,9 +91,12 @@ export class HttpContext implements RequestContext {
     this.#isReleased = true
     if (this.#spare === undefined) return
     if (this.#place !== undefined) this.#inFlight.leave(this.#place)
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
     giveBackController(this.#spare)
     this.#spare = undefined
   }
+
+  readonly #onDeadline = (): void => this.abort(deadlinePassed())
 }
 
 /** The id that the caller sent, else one unique to this process's run: cheap enough for every request. */

@@ -7,7 +7,7 @@ const statuses: Readonly<Record<ErrorCode, number>> = {
   invalid_argument: 400,
   not_found: 404,
   failed_precondition: 400,
-  resource_exhausted: 429,
+  resource_exhausted: 503, // or what the operator says
   unavailable: 503,
   deadline_exceeded: 504,
   cancelled: 499,
@@ -40,19 +40,28 @@ export interface ErrorAnswer {
 
 const noHeaders: Headers = {}
 
-/** How a thrown value is answered. The framework's own refusals keep their status and text, unknown errors tell nothing. */
-export function answerOf(reason: unknown): ErrorAnswer {
+/** What a server answers that could do it later, but not now. */
+export type RefuseStatus = 503 | 429
+
+/**
+ * How a thrown value is answered. The framework's own refusals keep their status and text, unknown errors tell nothing.
+ *
+ * @param refuseStatus of `resource_exhausted`: a full queue, a time limit that cannot be met
+ */
+export function answerOf(reason: unknown, refuseStatus: RefuseStatus = 503): ErrorAnswer {
   const error = refusalOfFramework(reason) ?? InferenceError.from(reason)
   if (error instanceof HttpRefusal) {
     return { status: error.status, message: error.message, headers: error.headers, error }
   }
-  const status = statuses[error.code]
+  const status = error.code === 'resource_exhausted' ? refuseStatus : statuses[error.code]
   return { status, message: error.message, headers: retryHeaders(status, error.retryAfterMs), error }
 }
 
-function retryHeaders(status: number, retryAfterMs = 1000): Headers {
+/** Whole seconds for every client, and the milliseconds that they are made of for those that can wait so short. */
+function retryHeaders(status: number, retryAfterMs: number | undefined): Headers {
   if (status !== 503 && status !== 429) return noHeaders
-  return { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) }
+  const seconds = { 'retry-after': String(Math.max(1, Math.ceil((retryAfterMs ?? 1000) / 1000))) }
+  return retryAfterMs === undefined ? seconds : { ...seconds, 'retry-after-ms': String(Math.ceil(retryAfterMs)) }
 }
 
 function refusalOfFramework(reason: unknown): HttpRefusal | undefined {

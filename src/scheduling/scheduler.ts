@@ -1,6 +1,7 @@
 /** One model's queue: as many predicts at once as the model takes, a bounded number that wait, the rest refused early. */
 import { InferenceError } from '../core/errors.ts'
 import type { Batch, Model } from '../core/model.ts'
+import type { PredictOptions, SchedulingSnapshot } from '../core/scheduling.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { Fifo } from './fifo.ts'
 
@@ -13,8 +14,9 @@ export interface SchedulingPolicy {
 
 /** A model behind its queue. */
 export interface ScheduledModel extends Model {
-  /** @param onStart called when the batch leaves the queue */
-  predict(batch: Batch, signal: AbortSignal, onStart?: () => void): Promise<readonly Tensor[]>
+  predict(batch: Batch, signal: AbortSignal, options?: PredictOptions): Promise<readonly Tensor[]>
+  /** What its queue knows now. */
+  scheduling?(): SchedulingSnapshot
 }
 
 interface Arrival {
@@ -42,13 +44,14 @@ export function schedule(model: Model, policy: SchedulingPolicy): ScheduledModel
     memoryBytes: model.memoryBytes,
     maxBatchSize: model.maxBatchSize,
     concurrency: model.concurrency,
-    predict: (batch, signal, onStart) => queue.predict(batch, signal, onStart),
+    predict: (batch, signal, options) => queue.predict(batch, signal, options?.onStart),
     ...(model.preprocess && { preprocess: model.preprocess.bind(model) }),
     ...(model.postprocess && { postprocess: model.postprocess.bind(model) }),
     ...(model.infer && { infer: model.infer.bind(model) }),
     ...(model.explain && { explain: model.explain.bind(model) }),
     ...(model.stream && { stream: model.stream.bind(model) }),
     ...(model.forward && { forward: model.forward.bind(model) }),
+    ...(model.onFailure && { onFailure: model.onFailure.bind(model) }),
     close: () => model.close(),
   }
 }

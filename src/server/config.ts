@@ -59,6 +59,24 @@ export const serveSettings = {
     isSwitch: true,
     description: 'open the gRPC door; --no-enable-grpc for REST alone',
   }),
+  tlsCertificate: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description: 'certificate (PEM, with its chain) for https and grpcs on both doors',
+  }),
+  tlsKey: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description: 'private key of the certificate (PEM, without a passphrase)',
+  }),
+  tlsCa: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description: 'callers must bring a certificate that one of these (PEM) has signed: mutual TLS',
+  }),
   device: setting<DeviceRequest>({
     parse: deviceRequest,
     default: 'auto',
@@ -75,7 +93,37 @@ export const serveSettings = {
     parse: integer({ min: 0, max: 1_000_000 }),
     default: 1000,
     value: 'N',
-    description: 'requests per model that may wait; more are refused with 503',
+    description: 'requests per model that may wait; more are refused',
+  }),
+  batching: setting<'auto' | 'off'>({
+    parse: choice('auto', 'off'),
+    default: 'auto',
+    value: 'auto|off',
+    description: 'let requests share runs where it was proved at load that rows do not see each other',
+  }),
+  sloMs: setting<number | undefined>({
+    parse: integer({ min: 1, max: 3_600_000 }),
+    default: undefined,
+    value: 'MS',
+    description: 'time within which an answer is worth something; what cannot meet it is refused at once',
+  }),
+  refuseStatus: setting<503 | 429>({
+    parse: (text) => (choice('503', '429')(text) === '429' ? 429 : 503),
+    default: 503,
+    value: '503|429',
+    description: 'HTTP status of a request that a full queue or the time limit of a model refuses',
+  }),
+  grpcRefuseStatus: setting<'resource_exhausted' | 'unavailable'>({
+    parse: choice('resource_exhausted', 'unavailable'),
+    default: 'resource_exhausted',
+    value: 'resource_exhausted|unavailable',
+    description: 'the same over gRPC; unavailable is what most clients retry',
+  }),
+  responseCacheBytes: setting({
+    parse: bytes,
+    default: 64 * 2 ** 20,
+    value: 'SIZE',
+    description: 'most memory for kept answers of models with response_cache in their model.yaml; 0 turns it off',
   }),
   maxRequestBytes: setting({
     parse: bytes,

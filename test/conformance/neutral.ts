@@ -45,7 +45,7 @@ export const statuses: Readonly<Partial<Record<ErrorCode, { readonly http: strin
   invalid_argument: { http: '400', grpc: 'INVALID_ARGUMENT' },
   not_found: { http: '404', grpc: 'NOT_FOUND' },
   failed_precondition: { http: '400', grpc: 'FAILED_PRECONDITION' },
-  resource_exhausted: { http: '429', grpc: 'RESOURCE_EXHAUSTED' },
+  resource_exhausted: { http: '503', grpc: 'RESOURCE_EXHAUSTED' },
   unavailable: { http: '503', grpc: 'UNAVAILABLE' },
   deadline_exceeded: { http: '504', grpc: 'DEADLINE_EXCEEDED' },
   unimplemented: { http: '501', grpc: 'UNIMPLEMENTED' },

@@ -438,7 +438,7 @@ export const inferCases: readonly RestCase[] = [
     title: 'a full queue',
     request: 'POST /v2/models/full/infer',
     body: '{"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1]}]}',
-    status: 429,
+    status: 503,
     json: error('Exceeds maximum queue size'),
     answerHeaders: { 'retry-after': '3' },
   },
