@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const load = (file) => import(pathToFileURL(join(root, 'dist', 'src', 'server', file)).href)
+const dist = process.env.SERVABLE_DIST ?? join(root, 'dist')
+const load = (file) => import(pathToFileURL(join(dist, 'src', 'server', file)).href)
 const { serveSettings } = await load('config.js')
 const { flagName, keyName, variableName } = await load('settings.js')
 

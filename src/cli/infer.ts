@@ -1,6 +1,7 @@
 /** `servable infer`: asks a model of a running server and prints the answer. */
+import { readFileSync } from 'node:fs'
 import type { Client } from '../client/client.ts'
-import { createClient, type ModelDescription } from '../client/index.ts'
+import { createClient, type ClientTls, type ModelDescription } from '../client/index.ts'
 import { encodeV2Response } from '../codec/index.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { InferenceResponse } from '../core/inference.ts'
@@ -55,6 +56,24 @@ const inferSettings = {
   }),
   json: setting({ parse: flag, default: false, value: '', isSwitch: true, description: 'print the answer as V2 JSON' }),
   header: listSetting({ parse: header, value: "'NAME: VALUE'", description: 'header to send' }),
+  tlsCa: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description: "whom to trust (PEM) for https and grpcs, instead of the system's authorities",
+  }),
+  tlsCertificate: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description: 'certificate (PEM) to show to a server that asks for one',
+  }),
+  tlsKey: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description: 'private key of that certificate (PEM)',
+  }),
   timeout: setting({ parse: seconds, default: 60, value: 'SECONDS', description: 'time for the answer' }),
   help: setting({ parse: flag, default: false, value: '', isSwitch: true, description: 'show this text' }),
 }
@@ -156,7 +175,24 @@ function connect({ url, values }: Question): Client {
     timeoutMs: values.timeout * 1000,
     headers: Object.fromEntries(values.header),
     ...(values.binary === undefined ? {} : { binary: values.binary }),
+    tls: {
+      ...pemIn('ca', '--tls-ca', values.tlsCa),
+      ...pemIn('certificate', '--tls-certificate', values.tlsCertificate),
+      ...pemIn('key', '--tls-key', values.tlsKey),
+    },
   })
+}
+
+/** @throws InferenceError `invalid_argument` where the file cannot be read */
+function pemIn(key: keyof ClientTls, flagName: string, file: string | undefined): ClientTls {
+  if (file === undefined) return {}
+  try {
+    return { [key]: readFileSync(file) }
+  } catch (reason) {
+    throw new InferenceError('invalid_argument', `${flagName}: cannot read ${file}: ${messageOf(reason)}`, {
+      cause: reason,
+    })
+  }
 }
 
 function isV1({ protocol }: InferValues): boolean {

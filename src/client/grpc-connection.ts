@@ -1,8 +1,9 @@
 /** Calls of plain bytes over one gRPC channel; grpc-js is loaded with the first of them. */
 import type * as GrpcJs from '@grpc/grpc-js'
-import type { CallOptions, Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js'
+import type { CallOptions, ChannelCredentials, Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import { errorOfStatus } from './grpc-status.ts'
+import { secureContextOf, type ClientTls } from './tls.ts'
 import type { CallContext } from './transport.ts'
 
 /** A server at one address. Every method throws InferenceError, see {@link errorOfStatus}. */
@@ -49,8 +50,9 @@ const asIs = (bytes: Buffer): Buffer => bytes
 /** First wait of the channel itself after a failed connection, as the first of the client's retries. */
 const reconnectMs = 100
 
-export function openGrpc({ host, isTls }: GrpcAddress): GrpcConnection {
-  return new Connection(host, isTls)
+/** @param tls what grpcs uses beside the system's own authorities */
+export function openGrpc(address: GrpcAddress, tls: ClientTls = {}): GrpcConnection {
+  return new Connection(address, tls)
 }
 
 interface Opened {
@@ -62,13 +64,15 @@ class Connection implements GrpcConnection {
   readonly url: string
   readonly #host: string
   readonly #isTls: boolean
+  readonly #tls: ClientTls
   readonly #running = new Set<() => void>()
   #opened: Promise<Opened> | undefined
   #isClosed = false
 
-  constructor(host: string, isTls: boolean) {
+  constructor({ host, isTls }: GrpcAddress, tls: ClientTls) {
     this.#host = host
     this.#isTls = isTls
+    this.#tls = tls
     this.url = `${isTls ? 'grpcs' : 'grpc'}://${host}`
   }
 
@@ -132,7 +136,7 @@ class Connection implements GrpcConnection {
       const text = `gRPC needs the package @grpc/grpc-js: ${messageOf(reason)}`
       throw new InferenceError('failed_precondition', text, { cause: reason })
     })
-    const credentials = this.#isTls ? grpc.credentials.createSsl() : grpc.credentials.createInsecure()
+    const credentials = credentialsOf(grpc, this.#isTls, this.#tls)
     const client = new grpc.Client(this.#host, credentials, {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
@@ -174,6 +178,13 @@ class Connection implements GrpcConnection {
   #closed(): InferenceError {
     return new InferenceError('unavailable', `the client of ${this.url} is closed`)
   }
+}
+
+function credentialsOf({ credentials }: typeof GrpcJs, isTls: boolean, tls: ClientTls): ChannelCredentials {
+  if (!isTls) return credentials.createInsecure()
+  // Without wishes of its own, whom gRPC trusts can be set from outside: GRPC_DEFAULT_SSL_ROOTS_FILE_PATH.
+  if (Object.keys(tls).length === 0) return credentials.createSsl()
+  return credentials.createFromSecureContext(secureContextOf(tls))
 }
 
 /** @throws InferenceError `invalid_argument` for headers that metadata cannot carry */

@@ -2,6 +2,7 @@
 import { Agent, request as requestHttp, type ClientRequest, type IncomingHttpHeaders } from 'node:http'
 import { Agent as TlsAgent, request as requestHttps } from 'node:https'
 import { InferenceError, messageOf, type ErrorCode } from '../core/errors.ts'
+import { secureOptions, type ClientTls } from './tls.ts'
 import type { CallContext } from './transport.ts'
 
 export interface HttpCall {
@@ -46,9 +47,10 @@ export function baseUrl(text: string): string {
   return `${parsed.origin}${parsed.pathname}`.replace(/\/+$/, '')
 }
 
-export function openHttp(url: string): HttpServer {
+/** @param tls what https uses beside the system's own authorities */
+export function openHttp(url: string, tls: ClientTls = {}): HttpServer {
   const isTls = url.startsWith('https:')
-  const agent = isTls ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true })
+  const agent = isTls ? new TlsAgent({ keepAlive: true, ...secureOptions(tls) }) : new Agent({ keepAlive: true })
   const request = isTls ? requestHttps : requestHttp
   const attempt = async (call: HttpCall, context: CallContext): Promise<Omit<HttpReply, 'label'> | undefined> => {
     const { method, path, body = [] } = call

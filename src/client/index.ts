@@ -6,6 +6,7 @@ import { openGrpcV2 } from './grpc-v2.ts'
 import { baseUrl, openHttp } from './http.ts'
 import { openRestV1 } from './rest-v1.ts'
 import { openRestV2 } from './rest-v2.ts'
+import type { ClientTls } from './tls.ts'
 import type { Transport } from './transport.ts'
 
 export { InferenceError, type ErrorCode } from '../core/errors.ts'
@@ -15,6 +16,7 @@ export { Client, type CallOptions, type ClientOptions, type InferOptions, type I
 export { valuesOf, type Scalar, type TypedArray } from './elements.ts'
 export type { Clock } from './retry.ts'
 export type { Nested } from './shape.ts'
+export type { ClientTls } from './tls.ts'
 export { tensorOf, type Input, type InputData, type ShapedInput, type TensorOptions } from './tensor-of.ts'
 export type {
   CallContext,
@@ -35,6 +37,8 @@ export interface ConnectOptions extends ClientOptions {
   readonly protocol?: Protocol
   /** V2 over REST only: tensors as raw bytes, not as JSON. By default wherever the server says that it takes them. */
   readonly binary?: boolean
+  /** For https and grpcs: whom to trust, and who one is. */
+  readonly tls?: ClientTls
 }
 
 /**
@@ -50,12 +54,12 @@ export function createClient(url: string, options: ConnectOptions = {}): Client 
   return new Client(openTransport(url, options), options)
 }
 
-function openTransport(url: string, { protocol = 'v2', binary }: ConnectOptions): Transport {
+function openTransport(url: string, { protocol = 'v2', binary, tls }: ConnectOptions): Transport {
   const isV1 = protocol.endsWith('v1')
   if (protocol.startsWith('grpc') || /^grpcs?:/i.test(url)) {
-    const connection = openGrpc(grpcAddress(url))
+    const connection = openGrpc(grpcAddress(url), tls)
     return isV1 ? openGrpcV1(connection) : openGrpcV2(connection)
   }
-  const server = openHttp(baseUrl(url))
+  const server = openHttp(baseUrl(url), tls)
   return isV1 ? openRestV1(server) : openRestV2(server, binary)
 }

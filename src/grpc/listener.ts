@@ -2,6 +2,7 @@
 import { ServerCredentials, type ConnectionInjector, type Server } from '@grpc/grpc-js'
 import { createServer, type Server as SocketServer, type Socket } from 'node:net'
 import { InferenceError, messageOf } from '../core/errors.ts'
+import type { TlsKeys } from '../core/tls.ts'
 
 export class Listener {
   readonly #server: Server
@@ -10,9 +11,9 @@ export class Listener {
   readonly #sockets = new Set<Socket>()
   #onLastClosed: (() => void) | undefined
 
-  constructor(server: Server) {
+  constructor(server: Server, tls?: TlsKeys) {
     this.#server = server
-    this.#connections = server.createConnectionInjector(ServerCredentials.createInsecure())
+    this.#connections = server.createConnectionInjector(credentialsOf(tls))
   }
 
   /**
@@ -63,4 +64,10 @@ export class Listener {
     })
     this.#connections.injectConnection(socket)
   }
+}
+
+function credentialsOf(tls: TlsKeys | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure()
+  const { certificate, key, ca } = tls
+  return ServerCredentials.createSsl(ca ?? null, [{ cert_chain: certificate, private_key: key }], ca !== undefined)
 }

@@ -47,7 +47,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     protoFiles,
   )
   for (const service of reflectionServices) server.addService(service, reflection)
-  const listener = new Listener(server)
+  const listener = new Listener(server, options.tls)
   let drained: Promise<void> | undefined
   return {
     listen: (host, port) => listener.listen(host, port),

@@ -1,9 +1,11 @@
 /** The REST door: a fastify instance over the data plane. */
 import fastify from 'fastify'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Socket } from 'node:net'
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { ServerOptions } from 'node:https'
 import { InferenceError } from '../core/errors.ts'
+import type { TlsKeys } from '../core/tls.ts'
 import { errorBody, sendError } from './answer.ts'
 import { pathOf } from './inference.ts'
 import { addGenerateRoutes } from './generate-routes.ts'
@@ -27,20 +29,22 @@ const maxNameLength = 16 * 1024
 /** Makes the app with all its routes; the caller listens, or injects, and closes. */
 export function createRestApp(options: RestOptions): FastifyInstance {
   const door = openDoor(options)
-  const app = fastify({
-    logger: false,
+  const common = {
+    logger: false as const,
     bodyLimit: door.maxRequestBytes,
     keepAliveTimeout: keepAliveMs,
     requestTimeout: requestMs,
-    forceCloseConnections: 'idle',
+    forceCloseConnections: 'idle' as const,
     return503OnClosing: false,
     routerOptions: { maxParamLength: maxNameLength, ignoreTrailingSlash: true },
-    genReqId: ({ headers }) => requestIdOf(headers),
+    genReqId: ({ headers }: IncomingMessage) => requestIdOf(headers),
     clientErrorHandler: refuseUnparsed,
-    frameworkErrors: (error, _request, reply) => {
+    frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
       sendError(door, reply, error)
     },
-  })
+  }
+  const app: FastifyInstance =
+    options.tls === undefined ? fastify(common) : fastify({ ...common, https: httpsOf(options.tls) })
   acceptAnyBody(app, door)
   logAccess(app, door)
   answerErrors(app, door)
@@ -51,6 +55,10 @@ export function createRestApp(options: RestOptions): FastifyInstance {
   addV1Routes(app, door)
   abortOn(options.signal, door)
   return app
+}
+
+function httpsOf({ certificate, key, ca }: TlsKeys): ServerOptions {
+  return { cert: certificate, key, ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }) }
 }
 
 function answerErrors(app: FastifyInstance, door: Door): void {

@@ -22,6 +22,7 @@ import { ModelLoader } from './model-loader.ts'
 import { findModels, pathsOf, type ModelSources, type ServedModelSource } from './models.ts'
 import { openLog } from './open-log.ts'
 import { RunningCalls } from './running-calls.ts'
+import { readTls } from './tls.ts'
 import { version } from './version.ts'
 
 /** KServe's, and one above that of REST. */
@@ -39,7 +40,7 @@ export interface ServerOptions extends Partial<Omit<ServeConfig, 'models' | 'mod
 }
 
 export interface Addresses {
-  /** `http://127.0.0.1:8080` */
+  /** `http://127.0.0.1:8080`, https with TLS. */
   readonly http: string
   /** `127.0.0.1:8081`; absent where gRPC is off. */
   readonly grpc?: string
@@ -64,6 +65,7 @@ export class Server {
   readonly #sources: readonly ServedModelSource[]
   readonly #abort = new AbortController()
   readonly #calls = new RunningCalls()
+  readonly #isTls: boolean
   #isDraining = false
   #closing: Promise<void> | undefined
 
@@ -85,7 +87,10 @@ export class Server {
       labels,
       ...(config.modelControl === 'explicit' ? { control: loader } : {}),
     })
+    const tls = readTls(config)
+    this.#isTls = tls !== undefined
     this.#app = createRestApp({
+      ...(tls === undefined ? {} : { tls }),
       dataPlane: this.dataPlane,
       metrics,
       log,
@@ -105,6 +110,7 @@ export class Server {
         version,
         limits,
         refuseStatus: config.grpcRefuseStatus,
+        ...(tls === undefined ? {} : { tls }),
       })
     }
   }
@@ -132,7 +138,7 @@ export class Server {
     } catch (reason) {
       throw new InferenceError('failed_precondition', listenFailure(reason, host, httpPort), { cause: reason })
     }
-    const http = `http://${urlHost(host)}:${portOf(this.#app)}`
+    const http = `${this.#isTls ? 'https' : 'http'}://${urlHost(host)}:${portOf(this.#app)}`
     if (this.#grpc === undefined) return { http }
     try {
       return { http, grpc: `${urlHost(host)}:${await this.#grpc.listen(host, grpcPort)}` }
