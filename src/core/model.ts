@@ -11,9 +11,10 @@ export type DeviceRequest = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
 
 /**
  * Where a session lives. `inline`: in the main thread, for models cheaper than the hop to another. `pool`: in a thread
- * shared with other models. `thread`: in threads of its own. `auto`: measured at load.
+ * shared with other models. `thread`: in threads of its own. `process`: in child processes, so that a native crash takes no
+ * more along and memory really comes back on unload. `auto`: measured at load, never a process.
  */
-export type PlacementRequest = 'auto' | 'inline' | 'pool' | 'thread'
+export type PlacementRequest = 'auto' | 'inline' | 'pool' | 'thread' | 'process'
 
 /** A model on local disk, not yet loaded. */
 export interface ModelSpec {
@@ -28,6 +29,8 @@ export interface ModelSpec {
   readonly placement: PlacementRequest
   /** Sessions of this model that may run at once; chosen by the runtime where absent. */
   readonly instances?: number
+  /** In a process: a run that takes longer is taken for hung and its process is killed. Default 300,000. */
+  readonly runTimeoutMs?: number
   /** Most rows that one request may hold; unlimited where absent. */
   readonly maxBatchSize?: number
   /** Requests that may wait; the next one is refused. */
@@ -105,6 +108,8 @@ export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels'> {
   stream?(request: InferenceRequest, context: RequestContext): AsyncIterable<InferenceResponse>
   /** An HTTP exchange passed through as it is: OpenAI routes and other proxied protocols. */
   forward?(call: Request, context: RequestContext): Promise<Response>
+  /** Tells once that the loaded model is broken for good, so that its version counts as failed until it is loaded again. */
+  onFailure?(listener: (reason: Error) => void): void
   /** Frees the weights. Called once, when no `predict` is in flight. */
   close(): Promise<void>
 }

@@ -117,6 +117,7 @@ function specOf(ref: Required<ModelRef>, chosen: Candidate, yaml: ModelYaml, def
     placement: yaml.placement ?? defaults.placement,
     ...(instances === undefined ? {} : { instances }),
     ...(maxBatchSize === undefined ? {} : { maxBatchSize }),
+    ...(yaml.run_timeout_seconds === undefined ? {} : { runTimeoutMs: yaml.run_timeout_seconds * 1000 }),
     maxQueueSize: yaml.limits?.max_queue_size ?? yaml.scheduling?.max_queue_size ?? defaults.maxQueueSize,
     ...(scheduling === undefined ? {} : { scheduling }),
     ...(yaml.response_cache === true ? { isCached: true } : {}),

@@ -135,7 +135,8 @@ export class ModelSlot {
 
   #swap(entry: ModelEntry, loaded: LoadedModel): void {
     const old = this.#instance
-    this.#instance = new LeasedModel(this.ref, loaded)
+    const instance = new LeasedModel(this.ref, loaded)
+    this.#instance = instance
     this.#runtime = entry.runtime
     this.#become('ready')
     const { memoryBytes, metadata } = loaded.model
@@ -152,6 +153,18 @@ export class ModelSlot {
       old === undefined ? 'model loaded' : 'model reloaded',
     )
     if (old !== undefined) this.#retire(old)
+    loaded.model.onFailure?.((reason) => this.#breakDown(instance, entry, reason))
+  }
+
+  /** A loaded model broke for good: its version is failed until somebody loads it again. */
+  #breakDown(instance: LeasedModel, entry: ModelEntry, reason: unknown): void {
+    if (this.#instance !== instance) return
+    this.#instance = undefined
+    this.#retire(instance)
+    const { name, version } = this.ref
+    const text = reasonOf(reason)
+    this.#around.log.error({ model: name, version, source: entry.source, reason: text }, 'model failed while it served')
+    this.#become(this.#loading === undefined ? 'failed' : 'loading', text)
   }
 
   #fail(entry: ModelEntry, reason: unknown): void {

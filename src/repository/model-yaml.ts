@@ -38,10 +38,12 @@ const keys = z.strictObject({
   /** The model file, relative to the version's directory. */
   file: z.string().min(1).optional(),
   format: z.string().min(1).optional(),
-  placement: z.enum(['auto', 'inline', 'pool', 'thread']).optional(),
+  placement: z.enum(['auto', 'inline', 'pool', 'thread', 'process']).optional(),
   device: z.custom<DeviceRequest>(isDevice, { error: 'expected auto, cpu, cuda or cuda:N' }).optional(),
   /** Sessions of this model that may run at once. */
   instances: z.int().min(1).max(64).optional(),
+  /** With `placement: process`: a run that takes longer is taken for hung and its process is killed. Default 300. */
+  run_timeout_seconds: z.number().positive().max(86_400).optional(),
   limits: limits.optional(),
   /** How requests wait and share runs. */
   scheduling: schedulingSchema.optional(),

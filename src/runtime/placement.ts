@@ -1,14 +1,16 @@
-/** Where a session lives: the main thread, a shared thread, or threads of its own. The caller cannot tell the difference. */
+/** Where a session lives: the main thread, a shared thread, or threads or processes of its own. The caller cannot tell the difference. */
 import { InferenceError } from '../core/errors.ts'
 import type { Batch } from '../core/model.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { openSession } from './open.ts'
+import { placeInProcesses } from './process-placement.ts'
+import type { ProcessOptions } from './process-placement.ts'
 import type { ThreadSource } from './thread-pool.ts'
 import { ownThreads, sharedPool } from './thread-pool.ts'
 import type { PackOptions } from './transfer.ts'
 import type { WorkerThread } from './worker-thread.ts'
 
-export type Placement = 'inline' | 'pool' | 'thread'
+export type Placement = 'inline' | 'pool' | 'thread' | 'process'
 
 /** A session that lives in its placement. */
 export interface PlacedSession {
@@ -17,20 +19,23 @@ export interface PlacedSession {
   readonly instances: number
   /** `info` of the (first) session. */
   readonly info: unknown
+  /** By how many bytes the sessions made their processes grow; absent where they share one with others. */
+  readonly memoryBytes?: number
   /**
    * @param signal aborted: rejects at once without running. A run that has begun cannot be stopped.
    * @param options `move`: the caller gives its inputs up; without it they are copied
-   * @throws InferenceError what the session threw; `internal` where its thread died
+   * @throws InferenceError what the session threw; `internal` where its thread or process died, `deadline_exceeded`
+   *   where it hung, `unavailable` while its process is started again
    */
   run(batch: Batch, signal: AbortSignal, options?: PackOptions): Promise<readonly Tensor[]>
-  /** Closes the sessions and the threads that they alone used. */
+  /** Tells once that the sessions were given up: their processes died again and again. */
+  readonly onFailure?: (listener: (reason: InferenceError) => void) => void
+  /** Closes the sessions and ends the threads or processes that they alone used. */
   close(): Promise<void>
 }
 
-export interface PlaceOptions {
-  /** Sessions to open; inline there is always one. Default 1. */
-  readonly instances?: number
-}
+/** Sessions to open: inline there is always one. All but `instances` is for processes. */
+export type PlaceOptions = Omit<ProcessOptions, 'clock'>
 
 /**
  * Opens sessions of a module in a placement.
@@ -43,8 +48,9 @@ export async function place(
   module: URL,
   options: unknown,
   placement: Placement,
-  { instances = 1 }: PlaceOptions = {},
+  placing: PlaceOptions = {},
 ): Promise<PlacedSession> {
+  const { instances = 1 } = placing
   switch (placement) {
     case 'inline':
       return placeInline(module, options)
@@ -52,6 +58,8 @@ export async function place(
       return placeInThreads(module, options, placement, sharedPool, instances)
     case 'thread':
       return placeInThreads(module, options, placement, ownThreads, instances)
+    case 'process':
+      return placeInProcesses(module, options, placing)
   }
 }
 

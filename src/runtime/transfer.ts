@@ -1,4 +1,4 @@
-/** Tensors across a thread border: packed into few buffers, moved where they may be, without structured clones of views. */
+/** Tensors across the border of a thread or a process: packed into few buffers, moved where they may be, without structured clones of views. */
 import { InferenceError } from '../core/errors.ts'
 import type { Tensor } from '../core/tensor.ts'
 import {
@@ -30,10 +30,10 @@ export interface PackOptions {
 }
 
 /** Name, datatype, shape, index into `buffers`, offset and length in bytes. */
-type Row = readonly [string, string, readonly number[], number, number, number, Tensor['parameters']?]
+export type Row = readonly [string, string, readonly number[], number, number, number, Tensor['parameters']?]
 
 /** Elements start at multiples of 8, so that every datatype is a view on the packed buffer. */
-const alignment = 8
+export const alignment = 8
 /** Below this a copy is cheaper than the bookkeeping of a transfer. */
 const smallestMove = 16_384
 /** Below this, cloning the buffer with the message is cheaper than transferring it. */
@@ -71,9 +71,35 @@ export function transferList(packed: Packed): ArrayBuffer[] {
 
 /** Tensors as views on the buffers of a message made by {@link pack}. */
 export function unpack(packed: Packed): Tensor[] {
-  const rows = JSON.parse(packed.header) as Row[] // made by pack() of this same program
+  return unpackRows(JSON.parse(packed.header) as Row[], packed.buffers) // made by pack() of this same program
+}
+
+/** Tensors one after the other, as a pipe takes them: nothing is copied but texts. */
+export interface LaidOut {
+  /** All of buffer 0. */
+  readonly rows: readonly Row[]
+  /** Views on the tensors; each is followed by zeros up to the next multiple of {@link alignment}. */
+  readonly parts: readonly Uint8Array[]
+}
+
+/** Lays tensors out for {@link unpackRows}. The sender leaves them as they are until they are written. */
+export function layOut(tensors: readonly Tensor[]): LaidOut {
+  const rows: Row[] = []
+  const parts: Uint8Array[] = []
+  let offset = 0
+  for (const item of tensors) {
+    const bytes = item.datatype === 'BYTES' ? encodeByteStrings(item.data) : bytesOf(item.data)
+    rows.push(row(item, 0, offset, bytes.byteLength))
+    parts.push(bytes)
+    offset += Math.ceil(bytes.byteLength / alignment) * alignment
+  }
+  return { rows, parts }
+}
+
+/** Tensors as views on buffers. */
+export function unpackRows(rows: readonly Row[], buffers: readonly ArrayBuffer[]): Tensor[] {
   return rows.map(([name, datatype, shape, index, offset, length, parameters]) => {
-    const buffer = packed.buffers[index]
+    const buffer = buffers[index]
     if (buffer === undefined || !isDataType(datatype)) {
       throw new InferenceError('internal', `a message between threads was damaged: tensor '${name}'`)
     }

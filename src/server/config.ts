@@ -84,10 +84,10 @@ export const serveSettings = {
     description: 'where models run; auto takes a usable GPU and says why it fell back',
   }),
   placement: setting<PlacementRequest>({
-    parse: choice('auto', 'inline', 'pool', 'thread'),
+    parse: choice('auto', 'inline', 'pool', 'thread', 'process'),
     default: 'auto',
-    value: 'auto|inline|pool|thread',
-    description: 'thread in which sessions live; auto measures at load',
+    value: 'auto|inline|pool|thread|process',
+    description: 'thread or process in which sessions live; auto measures at load',
   }),
   maxQueueSize: setting({
     parse: integer({ min: 0, max: 1_000_000 }),

@@ -37,7 +37,7 @@ const mixed: readonly Tensor[] = [
   tensor('S', 'FP64', [], Float64Array.of(0.1)),
 ]
 
-describe.each<Placement>(['inline', 'pool', 'thread'])('a session placed %s', (placement) => {
+describe.each<Placement>(['inline', 'pool', 'thread', 'process'])('a session placed %s', (placement) => {
   it('takes and gives tensors of any datatype', async () => {
     const session = await placed(placement)
     expect(session.placement).toBe(placement)
