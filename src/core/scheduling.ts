@@ -39,6 +39,8 @@ export interface SchedulingOptions {
 export interface PredictOptions {
   /** When its answer is worth nothing any more, by the clock of `performance.now()`. */
   readonly deadline?: number
+  /** Longest wait in the queue that it asks for, in milliseconds, where the queue policy of its level lets it. */
+  readonly timeoutMs?: number
   /** 1 is served first; absent or 0: the model's default level. */
   readonly priority?: number
   /** Told when its run begins. */

@@ -24,10 +24,12 @@ export interface Call {
   readonly timings: Timings
   /** When the answer is worth nothing any more, by the clock of `performance.now()`: the earliest of all limits. */
   deadline?: number
+  /** Longest wait in the queue that the request asks for, in milliseconds, where a queue policy of the model counts it. */
+  timeoutMs?: number
   /** The version that ran; absent where none was found. */
   ref?: Required<ModelRef>
   /** Rows that were given to the model; absent where it was not asked. */
-  rows?: number
+  rows?: number | undefined
   /** The scheduler of the model counts its runs. */
   isScheduled?: boolean
   /** Present where answers of the model are kept. */

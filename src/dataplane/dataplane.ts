@@ -7,12 +7,13 @@ import type { ModelHandle, Repository } from '../repository/repository.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
 import { VersionLabels } from '../repository/version-labels.ts'
 import type { Call, InferenceObserver, Timings, Verb } from './call.ts'
-import { deadlineOf, withDeadline } from './deadline.ts'
+import { timeoutOf, withDeadline } from './deadline.ts'
 import { withForwardedHeaders } from './forwarded-headers.ts'
 import { finish, inferWith, postprocess, preprocess } from './infer.ts'
 import type { LogSettings } from './log-settings.ts'
 import { modelConfigOf, type ModelConfig } from './model-config.ts'
 import { ModelControl, type RepositoryControl } from './model-control.ts'
+import type { ResponseCache } from './response-cache.ts'
 import type { ModelStatistics, StatisticsSource } from './statistics.ts'
 
 export type { Call, InferenceObserver, Timings, Verb } from './call.ts'
@@ -26,6 +27,8 @@ export interface Extensions {
   readonly logSettings?: LogSettings
   /** Names of versions; none where absent. */
   readonly labels?: VersionLabels
+  /** Keeps answers of the models that opt in. */
+  readonly responseCache?: ResponseCache
   /** Headers whose whole name fits become request parameters. */
   readonly forwardedHeaders?: RegExp
 }
@@ -39,6 +42,7 @@ export class DataPlane {
   readonly #statistics: StatisticsSource | undefined
   readonly #forwardedHeaders: RegExp | undefined
   readonly #labels: VersionLabels
+  readonly #cache: ResponseCache | undefined
 
   constructor(repository: Repository, observers: readonly InferenceObserver[] = [], extensions: Extensions = {}) {
     this.#repository = repository
@@ -48,6 +52,9 @@ export class DataPlane {
     this.#statistics = extensions.statistics
     this.#forwardedHeaders = extensions.forwardedHeaders
     this.#labels = extensions.labels ?? new VersionLabels()
+    const cache = extensions.responseCache
+    this.#cache = cache
+    if (cache !== undefined) repository.onChange(({ ref, state }) => void (state === 'ready' || cache.forget(ref)))
   }
 
   /** Optional extensions of the V2 protocol that work here, by Triton's names and in its order. */
@@ -70,7 +77,7 @@ export class DataPlane {
    * @throws InferenceError of any code; an unknown fault of a model becomes `internal`
    */
   infer(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse> {
-    return this.#observed('infer', request, context, (handle, call) => inferWith(handle, call))
+    return this.#observed('infer', request, context, (handle, call) => inferWith(handle, call, this.#cache))
   }
 
   /** @throws InferenceError `unimplemented` where the model has no explainer */
@@ -100,7 +107,7 @@ export class DataPlane {
   ): Promise<void> {
     await this.#observed('infer', request, context, async (handle, call) => {
       if (handle.model.stream === undefined) {
-        const response = await inferWith(handle, call)
+        const response = await inferWith(handle, call, this.#cache)
         await emit(response, true)
         return response
       }
@@ -172,7 +179,7 @@ export class DataPlane {
     verb: Verb,
     request: InferenceRequest,
     context: RequestContext,
-    work: (handle: ModelHandle, call: Call) => Promise<InferenceResponse>,
+    work: Work,
   ): Promise<InferenceResponse> {
     const timings: Timings = { preprocessMs: 0, queueMs: 0, predictMs: 0, postprocessMs: 0, explainMs: 0, totalMs: 0 }
     const pattern = this.#forwardedHeaders
@@ -186,22 +193,12 @@ export class DataPlane {
     for (const observer of this.#observers) observer.onRequest?.(call)
     const run = (handle: ModelHandle): Promise<InferenceResponse> => {
       call.ref = handle.ref
-      return work(handle, call)
+      return request.parameters === undefined ? work(handle, call) : workInTime(handle, call, started, work)
     }
     try {
-      const given = context.deadline
-      const own = request.parameters === undefined ? undefined : deadlineOf(request, started)
-      if (given !== undefined) call.deadline = given
-      let response: InferenceResponse
-      if (own === undefined || (given !== undefined && given <= own)) {
-        response = await this.#repository.use(request.model, run)
-      } else {
-        call.deadline = own
-        response = await withDeadline(context, own, (limited) => {
-          call.context = limited
-          return this.#repository.use(request.model, run)
-        })
-      }
+      const { deadline } = context
+      if (deadline !== undefined) call.deadline = deadline
+      const response = await this.#repository.use(request.model, run)
       timings.totalMs = performance.now() - started
       for (const observer of this.#observers) observer.onResponse?.(call, response)
       return response
@@ -212,4 +209,26 @@ export class DataPlane {
       throw error
     }
   }
+}
+
+type Work = (handle: ModelHandle, call: Call) => Promise<InferenceResponse>
+
+/**
+ * The parameter `timeout`: a deadline from the arrival on. Where the model has a queue policy it means what it means to
+ * Triton, a limit of the wait in the queue.
+ */
+function workInTime(handle: ModelHandle, call: Call, arrived: number, work: Work): Promise<InferenceResponse> {
+  const timeout = timeoutOf(call.request)
+  if (timeout === undefined) return work(handle, call)
+  if (handle.scheduling?.queuePolicy !== undefined || handle.scheduling?.queuePolicies !== undefined) {
+    call.timeoutMs = timeout
+    return work(handle, call)
+  }
+  const deadline = arrived + timeout
+  if (call.deadline !== undefined && call.deadline <= deadline) return work(handle, call)
+  call.deadline = deadline
+  return withDeadline(call.context, deadline, (limited) => {
+    call.context = limited
+    return work(handle, call)
+  })
 }

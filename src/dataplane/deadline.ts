@@ -16,14 +16,10 @@ export function atDeadline(deadline: number, fire: () => void): NodeJS.Timeout |
   return left > maxTimerMs ? undefined : setTimeout(fire, Math.max(0, left)).unref()
 }
 
-/**
- * The parameter `timeout` of a request as a deadline: microseconds from its arrival, as Triton's; 0 is none.
- *
- * @param arrived by the clock of `performance.now()`
- */
-export function deadlineOf({ parameters }: InferenceRequest, arrived: number): number | undefined {
+/** The parameter `timeout` of a request in milliseconds: microseconds on the wire, as Triton's; undefined for 0, none. */
+export function timeoutOf({ parameters }: InferenceRequest): number | undefined {
   const timeout = parameters?.['timeout']
-  return typeof timeout === 'number' && timeout > 0 ? arrived + timeout / 1000 : undefined
+  return typeof timeout === 'number' && timeout > 0 ? timeout / 1000 : undefined
 }
 
 /** Runs `work` in a context whose signal also fires at an earlier deadline than its own. */

@@ -2,15 +2,18 @@
 import { rowsOf } from '../core/batch-dimension.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
+import type { Batch } from '../core/model.ts'
 import type { PredictOptions } from '../core/scheduling.ts'
 import { checkRequest } from '../core/signature.ts'
 import type { Parameters, Tensor } from '../core/tensor.ts'
 import type { ModelHandle } from '../repository/repository.ts'
+import { cacheKey } from './cache-key.ts'
 import type { Call } from './call.ts'
 import { classify } from './classification.ts'
+import type { ModelCache, ResponseCache } from './response-cache.ts'
 
-/** Answers a call by one response of the model. */
-export async function inferWith(handle: ModelHandle, call: Call): Promise<InferenceResponse> {
+/** Answers a call by one response of the model, or by one that is kept. */
+export async function inferWith(handle: ModelHandle, call: Call, cache?: ResponseCache): Promise<InferenceResponse> {
   const { model } = handle
   if (model.metadata.isDecoupled === true) throw decoupled(call.context)
   const prepared = await preprocess(handle, call)
@@ -22,7 +25,7 @@ export async function inferWith(handle: ModelHandle, call: Call): Promise<Infere
       : {
           ...(call.request.id === undefined ? {} : { id: call.request.id }),
           model: handle.ref,
-          outputs: await predict(handle, call, prepared),
+          outputs: await predict(handle, call, prepared, cache),
         }
   call.timings.predictMs = performance.now() - started
   return finish(handle, call, await postprocess(handle, call, response))
@@ -52,7 +55,12 @@ function decoupled({ protocol }: RequestContext): InferenceError {
   return new InferenceError('unimplemented', `${door} doesn't support models with decoupled transaction policy`)
 }
 
-async function predict(handle: ModelHandle, call: Call, prepared: InferenceRequest): Promise<readonly Tensor[]> {
+async function predict(
+  handle: ModelHandle,
+  call: Call,
+  prepared: InferenceRequest,
+  cache: ResponseCache | undefined,
+): Promise<readonly Tensor[]> {
   const { model, hooks } = handle
   // A hook that makes outputs of its own needs all of the model's; what the caller wants is picked after it.
   const makesOutputs = hooks.some((hook) => hook.outputs !== undefined)
@@ -60,21 +68,26 @@ async function predict(handle: ModelHandle, call: Call, prepared: InferenceReque
   const checked = checkRequest(prepared, signature, model.maxBatchSize)
   const wanted = makesOutputs ? undefined : checked.outputs
   const parameters = checked.parameters === undefined ? undefined : modelParameters(checked.parameters)
+  const batch: Batch = {
+    inputs: checked.inputs,
+    ...(wanted === undefined ? {} : { outputs: wanted }),
+    ...(parameters === undefined ? {} : { parameters }),
+  }
+  const options = predictOptions(call, checked.parameters)
+  if (cache === undefined || handle.isCached !== true) return model.predict(batch, call.context.signal, options)
+  return predictOnce(batch, cache.of(handle.ref, model), call, () => model.predict(batch, call.context.signal, options))
+}
+
+/** What the caller brings to the queue of the model. */
+function predictOptions(call: Call, parameters: Parameters | undefined): PredictOptions {
   const queued = performance.now()
   const options: Mutable<PredictOptions> = { onStart: () => (call.timings.queueMs = performance.now() - queued) }
   if (call.deadline !== undefined) options.deadline = call.deadline
-  const priority = checked.parameters?.['priority']
+  if (call.timeoutMs !== undefined) options.timeoutMs = call.timeoutMs
+  const priority = parameters?.['priority']
   if (typeof priority === 'number') options.priority = priority
   call.isScheduled = true
-  return model.predict(
-    {
-      inputs: checked.inputs,
-      ...(wanted === undefined ? {} : { outputs: wanted }),
-      ...(parameters === undefined ? {} : { parameters }),
-    },
-    call.context.signal,
-    options,
-  )
+  return options
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -82,8 +95,32 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 /** What the model sees: how long a caller waits, and who is served first, would only keep requests out of one run. */
 function modelParameters(parameters: Parameters): Parameters | undefined {
   if (parameters['priority'] === undefined && parameters['timeout'] === undefined) return parameters
-  const { priority: _priority, timeout: _timeout, ...rest } = parameters
-  return Object.keys(rest).length === 0 ? undefined : rest
+  const rest = Object.entries(parameters).filter(([name]) => name !== 'priority' && name !== 'timeout')
+  return rest.length === 0 ? undefined : Object.fromEntries(rest)
+}
+
+/** Asks the model where no equal batch was answered before. Hooks run for every request: they see headers. */
+async function predictOnce(
+  batch: Batch,
+  cache: ModelCache,
+  call: Call,
+  predict: () => Promise<readonly Tensor[]>,
+): Promise<readonly Tensor[]> {
+  const started = performance.now()
+  const key = cacheKey(batch)
+  if (key === undefined) return predict()
+  const kept = cache.get(key)
+  const use = { isHit: kept !== undefined, ms: performance.now() - started }
+  call.cache = use
+  if (kept !== undefined) {
+    call.rows = undefined
+    return kept
+  }
+  const outputs = await predict()
+  const answered = performance.now()
+  cache.set(key, outputs)
+  use.ms += performance.now() - answered
+  return outputs
 }
 
 /** The request as the hooks and the model leave it. */

@@ -1,6 +1,7 @@
 /** What the repository holds before a model is loaded: a reference and the way to load it. */
 import type { ModelRef } from '../core/inference.ts'
 import type { Hooks } from '../core/model.ts'
+import type { SchedulingOptions } from '../core/scheduling.ts'
 import type { ScheduledModel } from '../scheduling/scheduler.ts'
 
 /** A model and the hooks around it. */
@@ -9,6 +10,10 @@ export interface LoadedModel {
   readonly model: ScheduledModel
   /** `preprocess` runs first to last, `postprocess` last to first. */
   readonly hooks: readonly Hooks[]
+  /** How its requests wait, as it was configured. */
+  readonly scheduling?: SchedulingOptions
+  /** Its answers may be kept and given again. */
+  readonly isCached?: boolean
 }
 
 export interface ModelEntry {

@@ -8,6 +8,7 @@ import type { Log } from '../core/log.ts'
 import type { Runtime } from '../core/model.ts'
 import { DataPlane, type Extensions } from '../dataplane/dataplane.ts'
 import { withDeadline } from '../dataplane/deadline.ts'
+import { ResponseCache } from '../dataplane/response-cache.ts'
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import { ModelRepository } from '../repository/model-repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
@@ -78,6 +79,7 @@ export class Server {
     for (const { entry } of sources) this.#repository.announce(entry)
     const metrics = new Metrics({ version, models: () => this.#repository.list() })
     const statistics = new Statistics()
+    const responseCache = new ResponseCache(config.responseCacheBytes)
     const labels = new VersionLabels()
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
@@ -85,6 +87,7 @@ export class Server {
       ...extensions,
       statistics,
       labels,
+      responseCache,
       ...(config.modelControl === 'explicit' ? { control: loader } : {}),
     })
     const tls = readTls(config)
