@@ -21,6 +21,13 @@ export interface TensorMessage {
   contents: Contents | undefined
 }
 
+/** One raw entry as it came. */
+export interface Raw {
+  readonly bytes: Uint8Array
+  /** Bytes right before it that nobody reads any more. */
+  readonly spare: number
+}
+
 /** Reads the tensor that comes next. @throws InferenceError `invalid_argument` where it is malformed or its shape is */
 export function readTensor(reader: ProtoReader): TensorMessage {
   reader.expect(wire.bytes)
@@ -85,7 +92,7 @@ function pushDimension(reader: ProtoReader, { name, shape }: TensorMessage): voi
  */
 export function joinTensors(
   messages: readonly TensorMessage[],
-  raws: readonly Uint8Array[],
+  raws: readonly Raw[],
   kind: 'input' | 'output',
   model: string,
 ): Tensor[] {
@@ -114,7 +121,7 @@ export function joinTensors(
 function dataOf(
   { contents, shape }: TensorMessage,
   datatype: DataType,
-  raw: Uint8Array | undefined,
+  raw: Raw | undefined,
   isRaw: boolean,
   label: TensorLabel,
 ): TensorData[DataType] | undefined {
@@ -130,11 +137,11 @@ function dataOf(
   return datatype === 'BYTES' ? [] : allocate(datatype, 0)
 }
 
-function decodeRaw(raw: Uint8Array, datatype: DataType, count: number, label: TensorLabel): TensorData[DataType] {
-  if (datatype === 'BYTES') return decodeByteStrings(raw, count, `inference ${label.name}`)
+function decodeRaw({ bytes, spare }: Raw, datatype: DataType, count: number, label: TensorLabel): TensorData[DataType] {
+  if (datatype === 'BYTES') return decodeByteStrings(bytes, count, `inference ${label.name}`)
   const expected = count * elementBytes(datatype)
-  if (raw.byteLength !== expected) throw byteSizeMismatch(label, expected, raw.byteLength)
-  return elementsOf(datatype, raw)
+  if (bytes.byteLength !== expected) throw byteSizeMismatch(label, expected, bytes.byteLength)
+  return elementsOf(datatype, bytes, spare)
 }
 
 function datatypeOf({ datatype }: TensorMessage, { name, model }: TensorLabel): DataType {

@@ -7,7 +7,7 @@ import { ProtoWriter } from './protobuf-writer.ts'
 import { hasContents } from './v2-grpc-contents.ts'
 import { readParameter, refuseSharedMemory, writeParameters, type MutableParameters } from './v2-grpc-parameters.ts'
 import { joinTensors, readTensor, roughSize, writeRaw, writeTensor } from './v2-grpc-tensor.ts'
-import type { TensorMessage } from './v2-grpc-tensor.ts'
+import type { Raw, TensorMessage } from './v2-grpc-tensor.ts'
 
 /** A ModelInferRequest, and what it says about its answer. */
 export interface GrpcCall {
@@ -32,16 +32,26 @@ interface Message {
   id: string
   parameters: MutableParameters | undefined
   readonly tensors: TensorMessage[]
-  readonly raws: Uint8Array[]
+  readonly raws: Raw[]
+  /** Where the last raw entry ended. */
+  rawEnd: number
+}
+
+export interface DecodeOptions {
+  /**
+   * The message is given up: raw contents that are not aligned may be moved down inside of it, over fields that are read
+   * already. Its name and id can still be peeked at while it has no raw contents.
+   */
+  readonly isOwned?: boolean
 }
 
 /**
- * Decodes a ModelInferRequest. Raw contents become views on `bytes` where their offset is aligned, else copies.
- * Integer parameters beyond ±(2^53 - 1) are refused: a number would not hold them.
+ * Decodes a ModelInferRequest. Raw contents become views on `bytes` where their offset is aligned or it may be moved, else
+ * copies. Integer parameters beyond ±(2^53 - 1) are refused: a number would not hold them.
  *
  * @throws InferenceError `invalid_argument`, in Triton's words where it has any; `unimplemented` for shared memory
  */
-export function decodeGrpcInferRequest(bytes: Uint8Array): GrpcCall {
+export function decodeGrpcInferRequest(bytes: Uint8Array, { isOwned = false }: DecodeOptions = {}): GrpcCall {
   const reader = new ProtoReader(bytes, 'ModelInferRequest')
   const message = emptyMessage()
   let outputs: Set<string> | undefined
@@ -56,7 +66,7 @@ export function decodeGrpcInferRequest(bytes: Uint8Array): GrpcCall {
       outputs.add(output.name)
       if (output.parameters !== undefined) (outputParameters ??= new Map()).set(output.name, output.parameters)
     } else if (field === 7) {
-      readRaw(reader, message)
+      readRaw(reader, message, isOwned)
     } else {
       readShared(reader, message)
     }
@@ -122,7 +132,7 @@ export function decodeGrpcInferResponse(bytes: Uint8Array): InferenceResponse {
   const reader = new ProtoReader(bytes, 'ModelInferResponse')
   const message = emptyMessage()
   while (reader.next()) {
-    if (reader.field === 6) readRaw(reader, message)
+    if (reader.field === 6) readRaw(reader, message, false)
     else readShared(reader, message)
   }
   const { modelName, modelVersion, id, parameters } = message
@@ -207,7 +217,7 @@ function writeHead(
 }
 
 function emptyMessage(): Message {
-  return { modelName: '', modelVersion: '', id: '', parameters: undefined, tensors: [], raws: [] }
+  return { modelName: '', modelVersion: '', id: '', parameters: undefined, tensors: [], raws: [], rawEnd: 0 }
 }
 
 /** The fields that both messages have, under the same numbers. */
@@ -235,10 +245,14 @@ function readShared(reader: ProtoReader, message: Message): void {
   }
 }
 
-function readRaw(reader: ProtoReader, { raws }: Message): void {
+function readRaw(reader: ProtoReader, message: Message, isOwned: boolean): void {
   reader.expect(wire.bytes)
   reader.countEntry()
-  raws.push(reader.bytes())
+  const bytes = reader.bytes()
+  const start = reader.offset - bytes.byteLength
+  // All that lies between two raw entries has become strings and numbers by the time that the elements move.
+  message.raws.push({ bytes, spare: isOwned ? start - message.rawEnd : 0 })
+  message.rawEnd = reader.offset
 }
 
 function readRequestedOutput(reader: ProtoReader): { name: string; parameters: MutableParameters | undefined } {

@@ -13,7 +13,7 @@ import type { Door } from './door.ts'
 export function decodeCall(door: Door, bytes: Uint8Array): GrpcCall {
   try {
     door.refuseWhileDraining()
-    const call = decodeGrpcInferRequest(bytes)
+    const call = decodeGrpcInferRequest(bytes, { isOwned: true })
     if (call.request.parameters !== undefined) checkReservedParameters(Object.entries(call.request.parameters))
     return call.outputParameters.size === 0 ? call : withClasses(call)
   } catch (reason) {
