@@ -3,7 +3,7 @@
 /** Empty places at the front before the rest moves up. */
 const slack = 1024
 
-export class Fifo<T> {
+export class Fifo<T> implements Iterable<T> {
   /** Taken and left places are undefined. */
   #places: (T | undefined)[] = []
   /** Index of the first place that may be taken. */
@@ -20,6 +20,20 @@ export class Fifo<T> {
   push(item: T): number {
     this.#size += 1
     return this.#base + this.#places.push(item) - 1
+  }
+
+  /** The one who waits longest. */
+  get first(): T | undefined {
+    if (this.#size === 0) return undefined
+    while (this.#places[this.#front] === undefined) this.#front += 1
+    return this.#places[this.#front]
+  }
+
+  *[Symbol.iterator](): Iterator<T> {
+    for (let index = this.#front; index < this.#places.length; index += 1) {
+      const item = this.#places[index]
+      if (item !== undefined) yield item
+    }
   }
 
   /** Takes the one who waits longest. */
@@ -42,6 +56,7 @@ export class Fifo<T> {
     if (index < 0 || this.#places[index] === undefined) return
     this.#places[index] = undefined
     this.#size -= 1
+    if (this.#size === 0) this.#moveUp()
   }
 
   #moveUp(): void {

@@ -1,6 +1,7 @@
 /** Models that do nothing, for tests of what happens around them. */
 import type { Hooks, Model, ModelSpec } from '../../src/core/model.ts'
 import type { LoadedModel, ModelEntry } from '../../src/repository/entry.ts'
+import { schedule } from '../../src/scheduling/scheduler.ts'
 
 export interface Deferred<T> {
   readonly promise: Promise<T>
@@ -59,7 +60,9 @@ export function fakeEntry(
     runtime: 'fake',
     load: async (signal) => {
       const loaded = typeof load === 'function' ? await load(signal) : load
-      return 'hooks' in loaded ? loaded : { model: loaded, hooks }
+      if ('hooks' in loaded) return loaded
+      const { scheduling } = schedule(loaded, { name, maxQueueSize: 100 })
+      return { model: Object.assign(loaded, { scheduling }), hooks } // tests know the model by its identity
     },
   }
 }

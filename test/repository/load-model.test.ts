@@ -9,6 +9,7 @@ import type { DiscoveredModel } from '../../src/repository/discovered-model.ts'
 import { discover } from '../../src/repository/layout.ts'
 import { entryFor, type RuntimeSource } from '../../src/repository/load-model.ts'
 import { ModelRepository } from '../../src/repository/model-repository.ts'
+import { schedule } from '../../src/scheduling/scheduler.ts'
 import { context, requestWith, responseWith } from '../hooks/calls.ts'
 import { picture } from '../hooks/images.ts'
 import { directoryWith, type Files } from './directories.ts'
@@ -56,8 +57,9 @@ async function entryIn(files: Files, scene: Scene = {}) {
 
 function entryOf(discovered: DiscoveredModel | undefined, scene: Scene) {
   if (discovered === undefined) throw new Error('nothing was discovered')
-  const schedule = (model: Model, spec: ModelSpec): Model => ({ ...model, concurrency: spec.maxQueueSize })
-  return entryFor(discovered, { registry: registryOf(scene), log: silentLog, schedule })
+  const scheduled = (model: Model, { ref: { name }, maxQueueSize }: ModelSpec) =>
+    schedule({ ...model, concurrency: maxQueueSize }, { name, maxQueueSize })
+  return entryFor(discovered, { registry: registryOf(scene), log: silentLog, schedule: scheduled })
 }
 
 const never = new AbortController().signal

@@ -10,6 +10,7 @@ import { DataPlane } from '../../src/dataplane/dataplane.ts'
 import { discover } from '../../src/repository/layout.ts'
 import { entryFor } from '../../src/repository/load-model.ts'
 import { ModelRepository } from '../../src/repository/model-repository.ts'
+import { schedule } from '../../src/scheduling/scheduler.ts'
 import { context } from '../hooks/calls.ts'
 import { fixtures, samples } from '../paths.ts'
 
@@ -21,7 +22,13 @@ beforeAll(async () => {
   const defaults = { device: 'cpu', placement: 'inline', maxQueueSize: 100 } as const
   const registry = { forFormat: () => onnx, forName: () => onnx }
   for (const model of await discover(samples, { formats: onnx.formats, defaults, log: silentLog })) {
-    const status = await repository.load(entryFor(model, { registry, log: silentLog, schedule: (loaded) => loaded }))
+    const status = await repository.load(
+      entryFor(model, {
+        registry,
+        log: silentLog,
+        schedule: (loaded) => schedule(loaded, { name: 'm', maxQueueSize: 10 }),
+      }),
+    )
     expect(status.reason).toBeUndefined()
   }
 })

@@ -11,6 +11,7 @@ import { LogSettings } from '../../src/dataplane/log-settings.ts'
 import { ModelRepository } from '../../src/repository/model-repository.ts'
 import { createRestApp } from '../../src/rest/app.ts'
 import { defineModel, type DefinedModel } from '../../src/runtime/define-model.ts'
+import { schedule } from '../../src/scheduling/scheduler.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { Statistics } from '../../src/telemetry/statistics.ts'
 
@@ -126,7 +127,10 @@ export async function createExtensionApp(): Promise<ExtensionApp> {
   const log: WordsLog = { isCancelled: false, onWord: () => undefined, onEnd: () => undefined }
   const labels: Hooks = { labels: new Map([['y', ['cat', 'dog', 'cow']]]) }
   const add = async (name: string, model: Model | DefinedModel, hooks: readonly Hooks[] = []) => {
-    const load = async (signal: AbortSignal) => ({ model: 'open' in model ? await model.open(signal) : model, hooks })
+    const load = async (signal: AbortSignal) => ({
+      model: schedule('open' in model ? await model.open(signal) : model, { name, maxQueueSize: 100 }),
+      hooks,
+    })
     await repository.load({ ref: { name, version: '1' }, runtime: 'test', load })
   }
   await add('scores', scores)

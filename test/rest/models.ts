@@ -11,6 +11,7 @@ import type { ModelHandle, Repository } from '../../src/repository/repository.ts
 import type { ModelStatus, ServedMetadata } from '../../src/repository/status.ts'
 import { createRestApp } from '../../src/rest/app.ts'
 import type { RestOptions } from '../../src/rest/options.ts'
+import { schedule } from '../../src/scheduling/scheduler.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 
 type Predict = (batch: Batch, signal: AbortSignal) => readonly Tensor[] | Promise<readonly Tensor[]>
@@ -139,7 +140,8 @@ export class TestRepository implements Repository {
       predict: async (batch, signal) => entry.predict(batch, signal),
       close: () => Promise.resolve(),
     }
-    return work({ ref: served.ref, served, model: loaded, hooks: [] })
+    const model = schedule(loaded, { name: ref.name, maxQueueSize: 100 })
+    return work({ ref: served.ref, served, model, hooks: [] })
   }
 
   metadata(ref: ModelRef): ServedMetadata {

@@ -1,0 +1,57 @@
+/** The runs of one model that go on now. */
+import type { Model } from '../core/model.ts'
+import type { Batching } from './batching.ts'
+import type { Bucket } from './bucket.ts'
+
+export interface Run {
+  readonly bucket: Bucket
+  readonly rows: number
+  readonly startedMs: number
+}
+
+export class Running {
+  readonly #model: Model
+  readonly #batching: Batching
+  readonly #runs: Run[] = []
+
+  constructor(model: Model, batching: Batching) {
+    this.#model = model
+    this.#batching = batching
+  }
+
+  get size(): number {
+    return this.#runs.length
+  }
+
+  /** How many may go on at once. Joined runs on the main thread come one by one: more arrives between them. */
+  get executors(): number {
+    const { concurrency, metadata } = this.#model
+    return this.#batching.isOn && metadata.parameters?.['placement'] === 'inline' ? 1 : Math.max(1, concurrency)
+  }
+
+  get isFree(): boolean {
+    return this.#runs.length < this.executors
+  }
+
+  begin(bucket: Bucket, rows: number, startedMs: number): Run {
+    const run = { bucket, rows, startedMs }
+    this.#runs.push(run)
+    return run
+  }
+
+  end(run: Run): void {
+    const index = this.#runs.indexOf(run)
+    const last = this.#runs.pop()
+    if (last !== undefined && last !== run && index >= 0) this.#runs[index] = last
+  }
+
+  /** Milliseconds until the first of them should end; 0 where one more may begin. */
+  residualMs(nowMs: number): number {
+    if (this.isFree) return 0
+    let firstMs = Infinity
+    for (const { bucket, rows, startedMs } of this.#runs) {
+      firstMs = Math.min(firstMs, startedMs + bucket.latency.predict(rows))
+    }
+    return Math.max(0, firstMs - nowMs)
+  }
+}
