@@ -71,6 +71,7 @@ export class ModelProcess {
   #watch: NodeJS.Timeout | undefined
   #isHung = false
   #isEnding = false
+  #isEnded = false
   #fault = ''
 
   constructor(options: ModelProcessOptions) {
@@ -123,6 +124,7 @@ export class ModelProcess {
 
   /** Closes the session and ends the process; kills it where it is busy or does not obey. */
   async end(): Promise<void> {
+    if (this.#isEnded) return
     this.#isEnding = true
     if (this.#sent.length > 0) this.#kill()
     else {
@@ -160,10 +162,9 @@ export class ModelProcess {
   }
 
   #onceEnded(told: () => void): void {
-    let isTold = false
     const end = (how: string): void => {
-      if (isTold) return
-      isTold = true
+      if (this.#isEnded) return
+      this.#isEnded = true
       this.#bury(how)
       told()
     }

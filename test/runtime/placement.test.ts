@@ -174,7 +174,7 @@ describe('threads', () => {
   it('do not keep a process from ending', async () => {
     const runtime = new URL('../../src/runtime/index.js', import.meta.url).href
     const program = `import { place } from '${runtime}'
-      for (const placement of ['pool', 'thread']) {
+      for (const placement of ['pool', 'thread', 'process']) {
         const session = await place(new URL('${scripted.href}'), {}, placement)
         await session.run({ inputs: [] }, new AbortController().signal)
       }

@@ -1,4 +1,5 @@
 /** A session module for tests: echoes its inputs, or does what the parameter `do` says. */
+import { existsSync } from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import type { Batch, Session, Tensor } from '../../../src/runtime/index.ts'
 import { InferenceError, tensor } from '../../../src/runtime/index.ts'
@@ -6,10 +7,17 @@ import { InferenceError, tensor } from '../../../src/runtime/index.ts'
 export interface ScriptedOptions {
   readonly failOpen?: boolean
   readonly exitOnOpen?: boolean
+  /** Never opens. */
+  readonly hangOnOpen?: boolean
+  /** Once this file exists, opening fails. */
+  readonly failFile?: string
 }
 
 export async function open(options: unknown): Promise<Session> {
-  const { failOpen, exitOnOpen } = options as ScriptedOptions
+  const { failOpen, exitOnOpen, hangOnOpen, failFile } = options as ScriptedOptions
+  if (failFile !== undefined && existsSync(failFile))
+    throw new InferenceError('failed_precondition', 'the file is there')
+  if (hangOnOpen === true) for (;;);
   if (failOpen === true) throw new InferenceError('failed_precondition', 'told not to open')
   if (exitOnOpen === true) process.exit(4)
   return { info: { threadId }, run: perform, close: async () => undefined }
@@ -19,6 +27,16 @@ function perform(batch: Batch): readonly Tensor[] | Promise<readonly Tensor[]> {
   switch (String(batch.parameters?.['do'])) {
     case 'exit':
       return process.exit(3)
+    case 'abort':
+      return process.abort()
+    case 'hang':
+      for (;;);
+    case 'pid':
+      return [tensor('pid', 'INT32', [], Int32Array.of(process.pid))]
+    case 'speak':
+      console.log('to stdout')
+      console.error('to stderr')
+      return []
     case 'throw':
       throw new InferenceError('invalid_argument', "inference input 'X' is no good")
     case 'throw foreign':
