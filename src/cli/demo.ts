@@ -1,6 +1,5 @@
 /** `servable demo`: serves the sample models that come with the package. */
 import { fileURLToPath } from 'node:url'
-import { readServeConfig } from '../server/config.ts'
 import { serveUntilSignal, settingsHelp } from './serve.ts'
 
 export async function runDemo(args: readonly string[]): Promise<number> {
@@ -12,6 +11,5 @@ export async function runDemo(args: readonly string[]): Promise<number> {
   }
   // dist/src/cli/demo.js lies three folders below the package.
   const samples = fileURLToPath(new URL('../../../models', import.meta.url))
-  const { values } = readServeConfig([samples, ...args], process.env)
-  return serveUntilSignal(values)
+  return serveUntilSignal([samples, ...args])
 }

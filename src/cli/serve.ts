@@ -1,31 +1,48 @@
 /** `servable serve`: starts a server, prints what it serves, drains on a signal. */
 import { InferenceError } from '../core/errors.ts'
+import { usableCpus } from '../runtime/cpu.ts'
 import { readServeConfig, serveSettings, type ServeConfig } from '../server/config.ts'
-import { createServer, type Server } from '../server/server.ts'
+import type { Server } from '../server/server.ts'
 import { helpOf, keyName, variableName } from '../server/settings.ts'
-import { renderBanner } from './banner.ts'
+import { listenForStop, type StopSignals } from './stop-signals.ts'
 
 /** For what is still being written to a pipe. */
 const exitMs = 100
+
+/** Connections that stay silent for so long are cut at the end: a client that has just got an answer has asked again by then. */
+const quietMs = 300
 
 export async function runServe(args: readonly string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(help())
     return 0
   }
-  const { values } = readServeConfig(args, process.env)
-  if (values.models.length === 0) {
+  return serveUntilSignal(args)
+}
+
+/**
+ * @param args paths and flags
+ * @returns the exit status: 0 after a drain, 1 where a model failed and that shall end the server
+ */
+export async function serveUntilSignal(args: readonly string[]): Promise<number> {
+  const { values: config } = readServeConfig(args, process.env)
+  if (config.models.length === 0) {
     throw new InferenceError(
       'invalid_argument',
       'nothing to serve: name a model file, a model directory or a directory of those, as in `servable serve ./models`; `servable demo` serves samples',
     )
   }
-  return serveUntilSignal(values)
+  const workers = config.workers === 'auto' ? usableCpus() : config.workers
+  const signals = listenForStop()
+  if (workers === 1) return serveAlone(config, signals)
+  const { serveByWorkers } = await import('./serve-group.ts')
+  return serveByWorkers(config, workers, args, signals)
 }
 
-/** @returns the exit status: 0 after a drain, 1 where a model failed and that shall end the server */
-export async function serveUntilSignal(config: ServeConfig): Promise<number> {
-  const stopped = untilSignal()
+/** Imports the server only here: a primary of workers is small. */
+async function serveAlone({ workers: _workers, ...config }: ServeConfig, { stopped }: StopSignals): Promise<number> {
+  const { createServer } = await import('../server/server.ts')
+  const { renderBanner } = await import('./banner.ts')
   const server = await createServer(config)
   const addresses = await server.listen()
   server.log.info({ ...addresses }, 'listening')
@@ -45,24 +62,10 @@ export async function serveUntilSignal(config: ServeConfig): Promise<number> {
 
 async function drain(server: Server, signal: NodeJS.Signals): Promise<number> {
   server.log.info({ signal, drainSeconds: server.config.drainSeconds }, 'draining')
-  await server.close()
+  await server.close({ quietMs })
   server.log.info({}, 'stopped')
   setTimeout(() => process.exit(0), exitMs).unref() // a model's own timer or socket must not keep the process
   return 0
-}
-
-/** The first signal drains; a second Ctrl-C does not wait. There is a listener all the time: without one, a signal kills. */
-function untilSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let isFirst = true
-    for (const name of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(name, (signal) => {
-        if (isFirst) resolve(signal)
-        else if (signal === 'SIGINT') process.exit(130)
-        isFirst = false
-      })
-    }
-  })
 }
 
 function help(): string {

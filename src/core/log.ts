@@ -32,6 +32,19 @@ export function switchedLog(log: Log, switches: Readonly<LogSwitches>): Log {
   }
 }
 
+/** A log whose lines all have these fields. */
+export function boundLog(log: Log, bound: LogFields): Log {
+  return {
+    debug: (fields, message) => log.debug({ ...bound, ...fields }, message),
+    info: (fields, message) => log.info({ ...bound, ...fields }, message),
+    warn: (fields, message) => log.warn({ ...bound, ...fields }, message),
+    error: (fields, message) => log.error({ ...bound, ...fields }, message),
+    get isDebugEnabled() {
+      return log.isDebugEnabled
+    },
+  }
+}
+
 /** Writes nothing: the default of an embedder. */
 export const silentLog: Log = {
   debug: () => undefined,

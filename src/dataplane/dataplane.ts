@@ -10,9 +10,9 @@ import type { Call, InferenceObserver, Timings, Verb } from './call.ts'
 import { timeoutOf, withDeadline } from './deadline.ts'
 import { withForwardedHeaders } from './forwarded-headers.ts'
 import { finish, inferWith, postprocess, preprocess } from './infer.ts'
-import type { LogSettings } from './log-settings.ts'
 import { modelConfigOf, type ModelConfig } from './model-config.ts'
 import { ModelControl, type RepositoryControl } from './model-control.ts'
+import type { LogControl, Peers } from './peers.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { ModelStatistics, StatisticsSource } from './statistics.ts'
 
@@ -24,23 +24,26 @@ export interface Extensions {
   readonly control?: RepositoryControl
   readonly statistics?: StatisticsSource
   /** Levels of the log that callers may change. */
-  readonly logSettings?: LogSettings
+  readonly logSettings?: LogControl
   /** Names of versions; none where absent. */
   readonly labels?: VersionLabels
   /** Keeps answers of the models that opt in. */
   readonly responseCache?: ResponseCache
   /** Headers whose whole name fits become request parameters. */
   readonly forwardedHeaders?: RegExp
+  /** Other processes that answer for this one; none where absent. */
+  readonly peers?: Peers
 }
 
 export class DataPlane {
   /** Models on request: index, load, unload. */
   readonly modelControl: ModelControl
-  readonly logSettings: LogSettings | undefined
+  readonly logSettings: LogControl | undefined
   readonly #repository: Repository
   readonly #observers: readonly InferenceObserver[]
   readonly #statistics: StatisticsSource | undefined
   readonly #forwardedHeaders: RegExp | undefined
+  readonly #peers: Peers | undefined
   readonly #labels: VersionLabels
   readonly #cache: ResponseCache | undefined
 
@@ -51,6 +54,7 @@ export class DataPlane {
     this.logSettings = extensions.logSettings
     this.#statistics = extensions.statistics
     this.#forwardedHeaders = extensions.forwardedHeaders
+    this.#peers = extensions.peers
     this.#labels = extensions.labels ?? new VersionLabels()
     const cache = extensions.responseCache
     this.#cache = cache
@@ -139,7 +143,15 @@ export class DataPlane {
    * @param ref all models where absent, all ready versions where it names none
    * @throws InferenceError `not_found`; `unavailable` while not ready; `unimplemented` where nobody counts
    */
-  statistics(ref?: ModelRef): readonly ModelStatistics[] {
+  async statistics(ref?: ModelRef): Promise<readonly ModelStatistics[]> {
+    const own = this.ownStatistics(ref)
+    if (this.#peers === undefined) return own
+    const sums = await this.#peers.statistics()
+    return own.map((one) => sums.find(({ name, version }) => name === one.name && version === one.version) ?? one)
+  }
+
+  /** The same without what other processes have answered. */
+  ownStatistics(ref?: ModelRef): readonly ModelStatistics[] {
     const source = this.#statistics
     if (source === undefined) throw new InferenceError('unimplemented', 'statistics are not kept by this server')
     if (ref !== undefined) this.metadata(ref)
@@ -167,11 +179,23 @@ export class DataPlane {
 
   /** Tells of every change of a model's state, after it happened. @returns ends the telling */
   onChange(listener: (status: ModelStatus) => void): () => void {
-    return this.#repository.onChange(listener)
+    const end = this.#repository.onChange(listener)
+    const endPeers = this.#peers?.onChange(() => {
+      for (const status of this.#repository.list()) listener(status)
+    })
+    return () => {
+      end()
+      endPeers?.()
+    }
   }
 
-  /** True where every model that was asked for is ready. */
+  /** True where every model that was asked for is ready, in every process. */
   get isReady(): boolean {
+    return this.isOwnReady && this.#peers?.isReady !== false
+  }
+
+  /** The same of this process alone. */
+  get isOwnReady(): boolean {
     return this.#repository.isReady
   }
 

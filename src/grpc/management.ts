@@ -39,9 +39,9 @@ export function managementHandlers({ dataPlane }: Door): Readonly<Record<string,
       const config = dataPlane.modelConfig(decodeModelRef(bytes, 'ModelConfigRequest'))
       return encodeMessage(modelConfigResponse, { config })
     },
-    ModelStatistics: (bytes) => {
+    ModelStatistics: async (bytes) => {
       const ref = decodeModelRef(bytes, 'ModelStatisticsRequest')
-      const statistics = ref.name === '' ? dataPlane.statistics() : dataPlane.statistics(ref)
+      const statistics = await (ref.name === '' ? dataPlane.statistics() : dataPlane.statistics(ref))
       return encodeMessage(modelStatisticsResponse, { model_stats: statistics })
     },
     RepositoryIndex: (bytes) => {
@@ -58,12 +58,12 @@ export function managementHandlers({ dataPlane }: Door): Readonly<Record<string,
       const values = Object.entries(traceSettings).map(([name, value]) => [name, { value: [value].flat() }])
       return encodeMessage(traceSettingResponse, { settings: Object.fromEntries(values) as object })
     },
-    LogSettings: (bytes) => {
+    LogSettings: async (bytes) => {
       const settings = decodeLogRequest(bytes)
       if (dataPlane.logSettings === undefined) {
         throw new InferenceError('unimplemented', 'the levels of this log cannot be changed')
       }
-      return encodeMessage(logSettingsResponse, { settings: choicesOf(dataPlane.logSettings.update(settings)) })
+      return encodeMessage(logSettingsResponse, { settings: choicesOf(await dataPlane.logSettings.update(settings)) })
     },
   }
 }

@@ -9,6 +9,14 @@ import { implementModelService, modelService, modelServiceName } from './model-s
 import { implementPrediction, predictionService, predictionServiceName } from './prediction-service.ts'
 import { implementReflection, reflectionServiceNames, reflectionServices } from './reflection.ts'
 
+export interface DrainOptions {
+  /** Another process listens on the same port: clients are told to connect anew, and what they still send is answered. */
+  readonly isReplaced?: boolean
+}
+
+/** In which every client has read that it shall go. */
+const goodbyeMs = 500
+
 export interface GrpcServer {
   /**
    * @param port 0: any free one
@@ -16,8 +24,8 @@ export interface GrpcServer {
    * @throws InferenceError `failed_precondition` where the address cannot be had
    */
   listen(host: string, port: number): Promise<number>
-  /** Refuses new calls, lets running ones finish, and cancels what still runs after `deadlineMs`. Never throws. */
-  drain(deadlineMs: number): Promise<void>
+  /** Refuses new calls (or none, where others take over), lets running ones finish, and cancels what still runs after `deadlineMs`. Never throws. */
+  drain(deadlineMs: number, options?: DrainOptions): Promise<void>
 }
 
 /** The services that answer for models. */
@@ -51,8 +59,9 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   let drained: Promise<void> | undefined
   return {
     listen: (host, port) => listener.listen(host, port),
-    drain: (deadlineMs) => {
-      door.drain()
+    drain: (deadlineMs, { isReplaced = false } = {}) => {
+      if (isReplaced) setTimeout(() => door.drain(), goodbyeMs).unref()
+      else door.drain()
       return (drained ??= listener.close(deadlineMs, () => door.abortAll()))
     },
   }

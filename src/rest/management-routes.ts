@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { InferenceError } from '../core/errors.ts'
 import { traceSettings, updateTraceSettings } from '../dataplane/trace-settings.ts'
-import type { LogSettings } from '../dataplane/log-settings.ts'
+import type { LogControl } from '../dataplane/peers.ts'
 import { sendError, sendJson } from './answer.ts'
 import { readJsonObject, readParameters, type JsonObject } from './json-body.ts'
 import type { Door } from './options.ts'
@@ -13,13 +13,17 @@ export function addManagementRoutes(app: FastifyInstance, door: Door): void {
   addRepositoryRoutes(app, door)
   addSettingRoutes(app, door)
   addSharedMemoryRoutes(app)
-  get(app, '/v2/models/stats', (_request, reply) => sendJson(reply, { model_stats: door.dataPlane.statistics() }))
+  get(app, '/v2/models/stats', async (_request, reply) => {
+    sendJson(reply, { model_stats: await door.dataPlane.statistics() })
+    return reply
+  })
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
     get<ModelParams>(app, `${path}/config`, ({ params }, reply) => {
       sendJson(reply, door.dataPlane.modelConfig(refOf(params)))
     })
-    get<ModelParams>(app, `${path}/stats`, ({ params }, reply) => {
-      sendJson(reply, { model_stats: door.dataPlane.statistics(refOf(params)) })
+    get<ModelParams>(app, `${path}/stats`, async ({ params }, reply) => {
+      sendJson(reply, { model_stats: await door.dataPlane.statistics(refOf(params)) })
+      return reply
     })
   }
 }
@@ -69,7 +73,9 @@ function addNamedRepository(app: FastifyInstance, door: Door, path: string): voi
 function addSettingRoutes(app: FastifyInstance, door: Door): void {
   const logging = '/v2/logging'
   app.get(logging, (_request, reply) => sendJson(reply, logSettingsOf(door).values))
-  postJson(app, door, logging, (body, _params, reply) => sendJson(reply, logSettingsOf(door).update(body)))
+  postJson(app, door, logging, async (body, _params, reply) => {
+    sendJson(reply, await logSettingsOf(door).update(body))
+  })
   refuseOthers(app, logging, ['GET', 'HEAD', 'POST'])
   for (const path of ['/v2/trace/setting', '/v2/models/:model/trace/setting']) {
     app.get<{ Params: Params }>(path, ({ params }, reply) => {
@@ -89,7 +95,7 @@ function checkModel(door: Door, { model }: Params): void {
   if (model !== undefined) door.dataPlane.status({ name: model })
 }
 
-function logSettingsOf({ dataPlane }: Door): LogSettings {
+function logSettingsOf({ dataPlane }: Door): LogControl {
   if (dataPlane.logSettings !== undefined) return dataPlane.logSettings
   throw new InferenceError('unimplemented', 'the levels of this log cannot be changed')
 }

@@ -5,9 +5,16 @@ import { availableParallelism } from 'node:os'
 /** The text of a file, or undefined where it cannot be read. */
 export type ReadText = (path: string) => string | undefined
 
-/** Whole CPUs usable by this process, at least 1: the smaller of the scheduler's affinity and the cgroup quota. */
+/** Environment variable: how many processes of this server share the machine. Inherited by the processes of models. */
+export const cpuSharersVariable = 'SERVABLE_CPU_SHARERS'
+
+/**
+ * Whole CPUs usable by this process, at least 1: the smaller of the scheduler's affinity and the cgroup quota, divided
+ * among the workers of one server.
+ */
 export function usableCpus(): number {
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(quotaCpus(readText) ?? Infinity)))
+  const sharers = Math.max(1, Number(process.env[cpuSharersVariable] ?? 1) || 1)
+  return Math.max(1, Math.floor(Math.min(availableParallelism(), quotaCpus(readText) ?? Infinity) / sharers))
 }
 
 /**

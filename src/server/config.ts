@@ -89,6 +89,12 @@ export const serveSettings = {
     value: 'auto|inline|pool|thread|process',
     description: 'thread or process in which sessions live; auto measures at load',
   }),
+  workers: setting<number | 'auto'>({
+    parse: workerCount,
+    default: 1,
+    value: 'N|auto',
+    description: 'processes that serve, each with models of its own, on the same ports; auto: one per usable CPU',
+  }),
   maxQueueSize: setting({
     parse: integer({ min: 0, max: 1_000_000 }),
     default: 1000,
@@ -190,6 +196,10 @@ export const serveSettings = {
 }
 
 export type ServeConfig = ValuesOf<typeof serveSettings>
+
+function workerCount(text: string): number | 'auto' {
+  return text === 'auto' ? text : integer({ min: 1, max: 256 })(text)
+}
 
 function deviceRequest(text: string): DeviceRequest {
   if (text === 'auto' || text === 'cpu' || text === 'cuda') return text

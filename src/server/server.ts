@@ -8,6 +8,7 @@ import type { Log } from '../core/log.ts'
 import type { Runtime } from '../core/model.ts'
 import { DataPlane, type Extensions } from '../dataplane/dataplane.ts'
 import { withDeadline } from '../dataplane/deadline.ts'
+import type { LogSettings } from '../dataplane/log-settings.ts'
 import { ResponseCache } from '../dataplane/response-cache.ts'
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import { ModelRepository } from '../repository/model-repository.ts'
@@ -19,6 +20,8 @@ import { Statistics } from '../telemetry/statistics.ts'
 import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import type { ModelFinder } from './configured-models.ts'
+import { LastRequests } from './last-requests.ts'
+import { withMetricsOf, type Membership, type OwnParts } from './membership.ts'
 import { ModelLoader } from './model-loader.ts'
 import { findModels, pathsOf, type ModelSources, type ServedModelSource } from './models.ts'
 import { openLog } from './open-log.ts'
@@ -32,7 +35,7 @@ const defaultGrpcPort = 8081
 /** Left for closing once a drain is cut off, so that all of it stays within `drainSeconds`. */
 const graceMs = 500
 
-export interface ServerOptions extends Partial<Omit<ServeConfig, 'models' | 'modelDir'>> {
+export interface ServerOptions extends Partial<Omit<ServeConfig, 'models' | 'modelDir' | 'workers'>> {
   readonly models?: ModelSources
   /** Where logs go; standard output by `logLevel` and `logFormat` where absent. */
   readonly log?: Log
@@ -47,12 +50,28 @@ export interface Addresses {
   readonly grpc?: string
 }
 
+/** How a server ends. */
+export interface CloseOptions {
+  /** Another process serves the same ports: what still comes is answered, not refused. */
+  readonly isReplaced?: boolean
+  /** Connections that stay silent for so long may be cut, in milliseconds; at once where absent. */
+  readonly quietMs?: number
+}
+
+export interface Ports {
+  readonly httpPort: number
+  /** The usual one where absent. */
+  readonly grpcPort?: number | undefined
+}
+
 /** What {@link createServer} has found and opened. */
 interface ServerParts {
   readonly sources: readonly ServedModelSource[]
   readonly finder: ModelFinder
   readonly log: Log
   readonly extensions: Extensions
+  readonly logSettings: LogSettings
+  readonly membership: Membership | undefined
 }
 
 /** A server inside this program. Nothing listens and nothing is loaded before {@link Server.start}. */
@@ -60,6 +79,7 @@ export class Server {
   readonly dataPlane: DataPlane
   readonly log: Log
   readonly config: ServeConfig
+  readonly own: OwnParts
   readonly #repository: ModelRepository
   readonly #app: FastifyInstance
   readonly #grpc: GrpcServer | undefined
@@ -71,7 +91,7 @@ export class Server {
   #closing: Promise<void> | undefined
 
   /** Use {@link createServer}. */
-  constructor(config: ServeConfig, { sources, finder, log, extensions }: ServerParts) {
+  constructor(config: ServeConfig, { sources, finder, log, logSettings, extensions, membership }: ServerParts) {
     this.config = config
     this.log = log
     this.#sources = sources
@@ -83,19 +103,20 @@ export class Server {
     const labels = new VersionLabels()
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
+    this.own = { control: loader, logSettings, metrics: async () => (await metrics.expose()).text }
     this.dataPlane = new DataPlane(this.#repository, [metrics, statistics, this.#calls], {
       ...extensions,
       statistics,
       labels,
       responseCache,
-      ...(config.modelControl === 'explicit' ? { control: loader } : {}),
+      ...(config.modelControl === 'explicit' ? { control: membership?.control ?? loader } : {}),
     })
     const tls = readTls(config)
     this.#isTls = tls !== undefined
     this.#app = createRestApp({
       ...(tls === undefined ? {} : { tls }),
       dataPlane: this.dataPlane,
-      metrics,
+      metrics: membership === undefined ? metrics : withMetricsOf(membership, metrics),
       log,
       version,
       limits: { maxRequestBytes: config.maxRequestBytes },
@@ -134,8 +155,9 @@ export class Server {
    * Opens the doors.
    * @throws InferenceError `failed_precondition` where a port is taken or not allowed
    */
-  async listen(): Promise<Addresses> {
-    const { host, httpPort, grpcPort = httpPort === 0 ? 0 : defaultGrpcPort } = this.config
+  async listen(ports: Ports = portsOf(this.config)): Promise<Addresses> {
+    const { host } = this.config
+    const { httpPort, grpcPort = httpPort === 0 ? 0 : defaultGrpcPort } = ports
     try {
       await this.#app.listen({ host, port: httpPort })
     } catch (reason) {
@@ -151,10 +173,18 @@ export class Server {
     }
   }
 
-  /** Loads every model. A failed one does not throw: its status says why, and the server is not ready. */
-  async load(): Promise<readonly ModelStatus[]> {
+  /**
+   * Loads every model. A failed one does not throw: its status says why, and the server is not ready.
+   *
+   * @param unloaded names of models that callers have unloaded: they are known, and not loaded
+   */
+  async load(unloaded: ReadonlySet<string> = new Set()): Promise<readonly ModelStatus[]> {
     const statuses = await Promise.all(
-      this.#sources.map(({ entry }) => this.#repository.load(entry, this.#abort.signal)),
+      this.#sources.map(async ({ ref, entry }) => {
+        if (!unloaded.has(ref.name)) return this.#repository.load(entry, this.#abort.signal)
+        await this.#repository.unload(ref)
+        return this.#repository.status(ref)
+      }),
     )
     const failed = statuses.filter((status) => status.state === 'failed')
     if (failed.length > 0) this.#leaveTerminationMessage(failed)
@@ -175,16 +205,15 @@ export class Server {
   }
 
   /** Refuses new work, finishes what runs, closes everything; all within `drainSeconds`. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options)
     return this.#closing
   }
 
-  async #close(): Promise<void> {
-    this.#isDraining = true
+  async #close(options: CloseOptions): Promise<void> {
     const drainMs = this.config.drainSeconds * 1000
     const patienceMs = Math.max(0, drainMs - graceMs)
-    const drained = this.#drain(patienceMs)
+    const drained = this.#drain(patienceMs, options)
     if (await endsWithin(drained, patienceMs)) return
     this.log.warn({ drainSeconds: this.config.drainSeconds }, 'drain deadline passed, running calls are cut off')
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
@@ -195,8 +224,16 @@ export class Server {
   }
 
   /** The door stays open until the last call has ended: who comes meanwhile is refused with a reason, not with a reset. */
-  async #drain(patienceMs: number): Promise<void> {
-    const grpcDrained = this.#grpc?.drain(patienceMs)
+  async #drain(patienceMs: number, { isReplaced = false, quietMs = 0 }: CloseOptions): Promise<void> {
+    const started = performance.now()
+    const left = (): number => patienceMs - (performance.now() - started)
+    this.#isDraining = !isReplaced
+    const grpcDrained = this.#grpc?.drain(patienceMs, { isReplaced })
+    const last = new LastRequests(this.#app.server)
+    if (isReplaced) last.stopListening()
+    await this.#calls.idle()
+    await last.quiet(quietMs, left())
+    this.#isDraining = true
     await this.#calls.idle()
     await Promise.all([this.#app.close(), grpcDrained])
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
@@ -224,9 +261,17 @@ export class Server {
  * const server = await createServer({ models: { half: defineModel({ … }) }, httpPort: 0 })
  * const { http } = await server.start()
  */
-export async function createServer({ models = [], log, runtimes = [], ...options }: ServerOptions): Promise<Server> {
+export function createServer(options: ServerOptions): Promise<Server> {
+  return openServer(options)
+}
+
+/** {@link createServer} for one process of several. */
+export async function openServer(
+  { models = [], log, runtimes = [], ...options }: ServerOptions,
+  membership?: Membership,
+): Promise<Server> {
   const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
-  const opened = openLog(config, log)
+  const opened = openLog(config, log, membership?.logFields)
   const find = (wanted: ModelSources) => findModels(wanted, config, runtimes, opened.log)
   const finder: ModelFinder = {
     all: () => find(models),
@@ -238,7 +283,13 @@ export async function createServer({ models = [], log, runtimes = [], ...options
     sources: await finder.all(),
     finder,
     log: opened.log,
-    extensions: { logSettings: opened.settings, ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }) },
+    logSettings: opened.settings,
+    membership,
+    extensions: {
+      logSettings: membership?.logControl(opened.settings) ?? opened.settings,
+      ...(membership === undefined ? {} : { peers: membership.peers }),
+      ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }),
+    },
   })
 }
 
@@ -262,6 +313,11 @@ function listenFailure(reason: unknown, host: string, port: number): string {
   }
   if (code === 'EACCES') return `port ${port} on ${host} needs more rights; choose one above 1023 with --http-port`
   return `cannot listen on ${host}:${port}: ${messageOf(reason)}`
+}
+
+/** As the settings name them. */
+function portsOf({ httpPort, grpcPort }: ServeConfig): Ports {
+  return grpcPort === undefined ? { httpPort } : { httpPort, grpcPort }
 }
 
 function portOf(app: FastifyInstance): number {

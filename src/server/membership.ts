@@ -1,0 +1,35 @@
+/** What ties a server to others that answer behind the same ports. */
+import type { LogFields } from '../core/log.ts'
+import type { LogSettings } from '../dataplane/log-settings.ts'
+import type { RepositoryControl } from '../dataplane/model-control.ts'
+import type { LogControl, Peers } from '../dataplane/peers.ts'
+import type { RestMetrics } from '../rest/options.ts'
+
+const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
+
+/** What a server that is one of several gets from those around it. */
+export interface Membership {
+  readonly peers: Peers
+  /** The metrics of all, in Prometheus' text format. */
+  metrics(): Promise<string>
+  /** Changes the models of all. */
+  readonly control: RepositoryControl
+  logControl(own: LogSettings): LogControl
+  /** Fields of every log line. */
+  readonly logFields: LogFields
+}
+
+/** What this process alone does and has counted, for who adds it up. */
+export interface OwnParts {
+  readonly control: RepositoryControl
+  readonly logSettings: LogSettings
+  metrics(): Promise<string>
+}
+
+/** Refusals are counted here, what is shown is the sum of all. */
+export function withMetricsOf(membership: Membership, metrics: RestMetrics): RestMetrics {
+  return {
+    expose: async () => ({ contentType: metricsType, text: await membership.metrics() }),
+    countRefusal: (ref, protocol, verb, code) => metrics.countRefusal(ref, protocol, verb, code),
+  }
+}

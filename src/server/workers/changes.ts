@@ -1,0 +1,119 @@
+/** Changes that callers make to one worker and that all must share: loads, unloads, log settings. */
+import { InferenceError, messageOf } from '../../core/errors.ts'
+import type { Log } from '../../core/log.ts'
+import type { ControlCall } from './messages.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+export interface ChangesOptions {
+  readonly log: Log
+  /** The workers that take part now. */
+  readonly workers: () => readonly WorkerProcess[]
+  /** Puts a new process in the place of one that has not done what the others did. */
+  readonly replace: (process: WorkerProcess) => void
+}
+
+interface Entry {
+  readonly sequence: number
+  readonly call: ControlCall
+}
+
+/** One change at a time. What callers have changed is kept for workers that start later. */
+export class Changes {
+  readonly #options: ChangesOptions
+  #journal: readonly Entry[] = []
+  #sequence = 0
+  #log: Readonly<Record<string, unknown>> = {}
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor(options: ChangesOptions) {
+    this.#options = options
+  }
+
+  /** What a worker that starts now must know. `sequence` is for {@link join}. */
+  get state(): { readonly unloaded: string[]; readonly log: Record<string, unknown>; readonly sequence: number } {
+    const isListed = this.#journal.some(({ call }) => call.verb === 'reload')
+    const unloads = isListed ? [] : this.#journal.filter(({ call }) => call.verb === 'unload')
+    return { unloaded: unloads.map(({ call }) => String(call.argument)), log: this.#log, sequence: this.#sequence }
+  }
+
+  /**
+   * Does it in the worker that was asked, then in all others: what fails there changes nothing anywhere. A worker where
+   * only it fails, twice, is replaced.
+   *
+   * @throws InferenceError the reason of the first worker; else the first of the others, with how many have done it
+   */
+  control(call: ControlCall, asked: WorkerProcess): Promise<void> {
+    return this.#inTurn(async () => {
+      await asked.exchange.ask(call)
+      this.#note(call)
+      const others = this.#options.workers().filter((process) => process !== asked)
+      const failures = await Promise.all(others.map((process) => this.#repeat(call, process)))
+      const failed = failures.filter((failure) => failure !== undefined)
+      const [first] = failed
+      if (first === undefined) return
+      const done = others.length + 1 - failed.length
+      throw new InferenceError(
+        first.code,
+        `done by ${done} of ${others.length + 1} workers, replacing the rest: ${first.message}`,
+      )
+    })
+  }
+
+  /** @returns the settings that are now in force */
+  updateLog(values: Readonly<Record<string, unknown>>, asked: WorkerProcess): Promise<unknown> {
+    return this.#inTurn(async () => {
+      const settings = await asked.exchange.ask({ kind: 'log', values })
+      this.#log = { ...this.#log, ...values }
+      const others = this.#options.workers().filter((process) => process !== asked)
+      await Promise.all(others.map((process) => process.exchange.ask({ kind: 'log', values }).catch(() => undefined)))
+      return settings
+    })
+  }
+
+  /** Brings a worker up to date that started at `sequence`; it takes part from then on. */
+  join(process: WorkerProcess, sequence: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const reload = this.#journal.findIndex(({ call }) => call.verb === 'reload')
+      const missed = this.#journal.filter(
+        (entry, index) => entry.sequence > sequence || (reload >= 0 && index >= reload),
+      )
+      for (const { call } of missed) await process.exchange.ask(call)
+      await process.exchange.ask({ kind: 'log', values: this.#log })
+      process.isJoined = true
+    })
+  }
+
+  async #repeat(call: ControlCall, process: WorkerProcess): Promise<InferenceError | undefined> {
+    try {
+      await process.exchange.ask(call).catch(() => process.exchange.ask(call))
+      return undefined
+    } catch (reason) {
+      if (process.phase === 'ended') return undefined // its successor reads the journal
+      const { verb } = call
+      if (verb === 'unload' && InferenceError.from(reason).code === 'invalid_argument') return undefined // is not there
+      this.#options.log.error(
+        { of: process.number, verb, reason: messageOf(reason) },
+        'worker did not follow, replacing it',
+      )
+      this.#options.replace(process)
+      return InferenceError.from(reason)
+    }
+  }
+
+  /** Only what still matters is kept: a reload replaces everything, a load or unload what came before of that model. */
+  #note(call: ControlCall): void {
+    this.#sequence += 1
+    const kept = call.verb === 'reload' ? [] : this.#journal.filter((entry) => isOther(entry.call, call))
+    this.#journal = [...kept, { sequence: this.#sequence, call }]
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#tail.then(work)
+    this.#tail = done.catch(() => undefined) // told to who asked
+    return done
+  }
+}
+
+function isOther(earlier: ControlCall, later: ControlCall): boolean {
+  return earlier.verb === 'reload' || earlier.argument !== later.argument
+}

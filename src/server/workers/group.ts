@@ -1,0 +1,408 @@
+/** The primary of `--workers`: starts the workers, keeps them alive, and makes one server of them. It holds no models. */
+import { InferenceError } from '../../core/errors.ts'
+import type { Log } from '../../core/log.ts'
+import { Changes } from './changes.ts'
+import { Counts } from './counts.ts'
+import { errorOf, type FromWorker, type Work } from './messages.ts'
+import { WorkerProcess, type Addresses, type Ending, type Program } from './worker-process.ts'
+
+/** Times in milliseconds; tests take shorter ones. */
+export interface GroupTimes {
+  /** Between two looks at the heartbeats. */
+  readonly beatMs: number
+  /** Looks without a heartbeat after which a worker counts as hung: longer than any model should hold an event loop. */
+  readonly beatsMissed: number
+  /** Before the first restart of a worker; doubles with each that follows, up to `longestBackoffMs`. */
+  readonly backoffMs: number
+  readonly longestBackoffMs: number
+  /** After so long, an end is not the consequence of the one before. */
+  readonly stableMs: number
+  /** What a worker has to answer a scrape. */
+  readonly scrapeMs: number
+}
+
+const defaultTimes: GroupTimes = {
+  beatMs: 1000,
+  beatsMissed: 30,
+  backoffMs: 250,
+  longestBackoffMs: 30_000,
+  stableMs: 60_000,
+  scrapeMs: 1000,
+}
+
+/** Ends at start, one after the other, after which a group that cannot serve gives up. */
+const startsTried = 3
+
+/** For closing beyond the drain, before a worker is killed. */
+const graceMs = 2000
+
+export interface GroupOptions {
+  readonly workers: number
+  readonly program: Program
+  readonly log: Log
+  readonly drainSeconds: number
+  /** As settings name them. */
+  readonly ports: { readonly httpPort: number; readonly grpcPort?: number }
+  /** Logs are for people. */
+  readonly isPretty: boolean
+  readonly times?: Partial<GroupTimes>
+}
+
+export interface Started {
+  readonly addresses: Addresses
+  /** Models per worker. */
+  readonly models: number
+  readonly isReady: boolean
+  /** A model failed to load. */
+  readonly hasFailed: boolean
+}
+
+/** The place of one worker: processes follow each other in it. */
+interface Slot {
+  readonly number: number
+  current: WorkerProcess
+  /** Will take the place of `current` once it serves. */
+  next: WorkerProcess | undefined
+  /** Ends that followed each other closely. */
+  failures: number
+}
+
+export class WorkerGroup {
+  readonly #options: GroupOptions
+  readonly #times: GroupTimes
+  readonly #log: Log
+  readonly #counts: Counts
+  readonly #changes: Changes
+  readonly #slots: Slot[] = []
+  readonly #processes = new Set<WorkerProcess>()
+  /** Where each process began in the journal of changes. */
+  readonly #sequences = new WeakMap<WorkerProcess, number>()
+  readonly #stop = new AbortController()
+  readonly #listeners = new Set<() => void>()
+  #monitor: NodeJS.Timeout | undefined
+  #addresses: Addresses | undefined
+  #models = 0
+  #hasFailed = false
+  #isStarted = false
+  #toldReady = false
+  #broken: InferenceError | undefined
+  #rolling: Promise<void> | undefined
+
+  constructor(options: GroupOptions) {
+    this.#options = options
+    this.#times = { ...defaultTimes, ...options.times }
+    this.#log = options.log
+    this.#counts = new Counts(this.#times.scrapeMs)
+    this.#changes = new Changes({
+      log: options.log,
+      workers: () => this.#all(({ isJoined }) => isJoined),
+      replace: (process) => this.#replace(process),
+    })
+  }
+
+  /** Resolves once, in every worker, all models are loaded or failed. @throws InferenceError why the group cannot serve */
+  async start(): Promise<Started> {
+    this.#monitor = setInterval(() => this.#look(), this.#times.beatMs)
+    for (let number = 1; number <= this.#options.workers; number += 1) {
+      const slot = { number, current: this.#spawn(number, true), next: undefined, failures: 0 }
+      this.#slots.push(slot)
+      void this.#keep(slot)
+    }
+    await this.#until(() => this.#slots.every(({ current }) => current.phase === 'serving'))
+    this.#isStarted = true
+    this.#tellReadiness()
+    const addresses = this.#addresses ?? { http: '' }
+    return { addresses, models: this.#models, isReady: this.isReady, hasFailed: this.#hasFailed }
+  }
+
+  /**
+   * True where every worker was ready once and all that serve are ready now: one that is restarted does not take the
+   * others out of service.
+   */
+  get isReady(): boolean {
+    const serving = this.#all(({ phase }) => phase === 'serving')
+    return this.#isStarted && serving.length > 0 && serving.every(({ isReady }) => isReady)
+  }
+
+  /** Rejects where no worker can be kept alive. */
+  async broken(): Promise<never> {
+    await this.#until(() => false)
+    throw new InferenceError('internal', 'workers: no reason')
+  }
+
+  /** What one server prints about its models. */
+  async banner(): Promise<string> {
+    const [worker] = this.#all(({ phase }) => phase === 'serving')
+    const addresses = this.#addresses ?? { http: '' }
+    return String((await worker?.exchange.ask({ kind: 'banner', addresses })) ?? '')
+  }
+
+  /** Replaces one worker after the other: the new one serves before the old one leaves. Gives up where a new one fails. */
+  roll(): Promise<void> {
+    this.#rolling ??= this.#roll().finally(() => (this.#rolling = undefined))
+    return this.#rolling
+  }
+
+  /** All workers refuse what is new, finish what runs, and end; within `drainSeconds`. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([...this.#processes].map((process) => process.leave(false, this.#patienceMs)))
+    clearInterval(this.#monitor)
+  }
+
+  /** Ends everything at once. */
+  kill(): void {
+    this.#stop.abort()
+    clearInterval(this.#monitor)
+    for (const process of this.#processes) process.kill('')
+  }
+
+  get #patienceMs(): number {
+    return this.#options.drainSeconds * 1000 + graceMs
+  }
+
+  #all(fits: (process: WorkerProcess) => boolean): readonly WorkerProcess[] {
+    return [...this.#processes].filter(fits)
+  }
+
+  #spawn(number: number, isFirst: boolean): WorkerProcess {
+    const process = new WorkerProcess(number, isFirst, this.#options.program, {
+      onMessage: (from, message) => this.#hear(from, message),
+      perform: (from, work) => this.#perform(from, work),
+      onExit: (ended) => {
+        this.#processes.delete(ended)
+        this.#counts.retain(ended)
+        this.#changed()
+      },
+    })
+    this.#processes.add(process)
+    return process
+  }
+
+  /** Puts a new process in the place of one that ends, until the group stops. */
+  async #keep(slot: Slot): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const watched = slot.current
+      const ending = await watched.ended
+      if (this.#stop.signal.aborted) return
+      if (slot.current !== watched) continue // replaced on purpose
+      this.#counts.countRestart(watched)
+      if (slot.next !== undefined) {
+        this.#tellEnd(watched, ending, 0)
+        slot.current = slot.next
+        continue
+      }
+      await this.#pause(slot, watched, ending)
+      if (this.#stop.signal.aborted || this.#broken !== undefined) return
+      slot.current = this.#spawn(slot.number, !this.#isStarted)
+    }
+  }
+
+  async #pause(slot: Slot, ended: WorkerProcess, ending: Ending): Promise<void> {
+    const { backoffMs, longestBackoffMs, stableMs } = this.#times
+    if (ended.hasServed && performance.now() - ended.servedSince > stableMs) slot.failures = 0
+    slot.failures += 1
+    const isAlone = !this.#isStarted || this.#all(({ phase }) => phase === 'serving').length === 0
+    if (!ended.hasServed && isAlone) {
+      if (ending.failure !== undefined && !this.#isStarted) return this.#break(errorOf(ending.failure))
+      if (slot.failures >= startsTried) {
+        const text = `worker ${slot.number} ended ${slot.failures} times while it started: ${ending.reason}`
+        return this.#break(new InferenceError('internal', text))
+      }
+    }
+    const restartMs = Math.min(longestBackoffMs, backoffMs * 2 ** (slot.failures - 1))
+    this.#tellEnd(ended, ending, restartMs)
+    await pause(restartMs, this.#stop.signal)
+  }
+
+  #tellEnd({ number, pid }: WorkerProcess, { code, signal, reason }: Ending, restartMs: number): void {
+    this.#log.error({ of: number, pid, code, signal, reason, restartMs }, 'worker ended, it is restarted')
+  }
+
+  #break(error: InferenceError): void {
+    this.#broken = error
+    this.#changed()
+  }
+
+  async #roll(): Promise<void> {
+    this.#log.info({ workers: this.#slots.length }, 'rolling restart')
+    for (const slot of this.#slots) {
+      if (this.#stop.signal.aborted) return
+      if (!(await this.#renew(slot))) {
+        this.#log.error({ of: slot.number }, 'rolling restart given up, the new worker does not serve')
+        return
+      }
+    }
+    this.#log.info({ workers: this.#slots.length }, 'rolling restart done')
+  }
+
+  #replace(process: WorkerProcess): void {
+    const slot = this.#slots.find(({ current }) => current === process)
+    if (slot !== undefined) void this.#renew(slot)
+  }
+
+  /** @returns whether a new process serves in this place */
+  async #renew(slot: Slot): Promise<boolean> {
+    if (slot.next !== undefined) return true // is being done
+    const next = this.#spawn(slot.number, false)
+    slot.next = next
+    await this.#until(() => next.phase !== 'starting').catch(() => undefined)
+    slot.next = undefined
+    if (next.phase !== 'serving' || slot.current === next) return next.phase === 'serving'
+    const old = slot.current
+    slot.current = next
+    slot.failures = 0
+    await old.leave(true, this.#patienceMs)
+    return true
+  }
+
+  #hear(process: WorkerProcess, message: FromWorker): void {
+    switch (message.kind) {
+      case 'hello':
+        this.#greet(process)
+        return
+      case 'listening':
+        this.#open(process)
+        return
+      case 'loaded':
+        this.#models = message.models
+        this.#hasFailed = this.#hasFailed || (process.isFirst && message.hasFailed)
+        if (process.isFirst) this.#serve(process)
+        return
+      case 'ready':
+        this.#changed()
+        return
+      case 'retire':
+        if (!this.#stop.signal.aborted) this.#replace(process)
+        return
+      case 'ask':
+      case 'answer':
+      case 'beat':
+      case 'failed':
+      case 'snapshot':
+    }
+  }
+
+  #greet(process: WorkerProcess): void {
+    const { unloaded, log, sequence } = this.#changes.state
+    this.#sequences.set(process, sequence)
+    process.send({ kind: 'group', isReady: this.isReady })
+    const { isPretty } = this.#options
+    process.send({ kind: 'start', worker: process.number, isFirst: process.isFirst, unloaded, log, isPretty })
+    process.isJoined = process.isFirst
+  }
+
+  /** Its doors are open. All must have the same: one that has others is of no use. */
+  #open(process: WorkerProcess): void {
+    if (this.#addresses === undefined) this.#log.info({ ...process.addresses }, 'listening')
+    this.#addresses ??= process.addresses
+    if (process.addresses?.http !== this.#addresses?.http || process.addresses?.grpc !== this.#addresses?.grpc) {
+      if (this.#all(({ phase }) => phase === 'serving').length > 0) return process.kill('it got another port')
+      this.#addresses = process.addresses
+      this.#log.warn({ ...process.addresses }, 'listening, elsewhere than before')
+    }
+    if (!process.isFirst) this.#serve(process)
+    this.#changed()
+  }
+
+  #serve(process: WorkerProcess): void {
+    if (process.phase !== 'starting') return
+    process.phase = 'serving'
+    process.hasServed = true
+    process.servedSince = performance.now()
+    if (this.#isStarted) this.#log.info({ of: process.number, pid: process.pid }, 'worker serves')
+    this.#changed()
+  }
+
+  async #perform(process: WorkerProcess, work: Work): Promise<unknown> {
+    switch (work.kind) {
+      case 'control':
+        return this.#changes.control(work, process)
+      case 'log':
+        return this.#changes.updateLog(work.values, process)
+      case 'snapshot':
+        return this.#counts.sum(() => this.#all(({ hasServed, isFirst }) => hasServed || isFirst))
+      case 'join':
+        return this.#join(process)
+      case 'banner':
+        throw new InferenceError('unimplemented', 'a banner is what a worker makes')
+    }
+  }
+
+  /** Before its doors open: brought up to date, and refused where it would take a ready group out of service. */
+  async #join(process: WorkerProcess): Promise<{ readonly httpPort: number; readonly grpcPort?: number }> {
+    await this.#changes.join(process, this.#sequences.get(process) ?? 0)
+    if (this.isReady && !process.isReady) {
+      process.isJoined = false
+      throw new InferenceError('failed_precondition', 'its models do not load, while those of the others are ready')
+    }
+    const isAlone = this.#all(({ phase }) => phase === 'serving' || phase === 'leaving').length === 0
+    return isAlone ? portsOf(this.#addresses, this.#options.ports) : this.#options.ports
+  }
+
+  /** A count of looks, not a time: a machine that was suspended has missed none. */
+  #look(): void {
+    for (const process of this.#processes) {
+      process.missedBeats += 1
+      const patience = this.#times.beatsMissed * (process.hasGreeted ? 1 : 2)
+      if (process.missedBeats === patience) {
+        process.kill(`its event loop stood still for ${(patience * this.#times.beatMs) / 1000} s`)
+      }
+    }
+  }
+
+  #changed(): void {
+    this.#tellReadiness()
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  #tellReadiness(): void {
+    const { isReady } = this
+    if (isReady === this.#toldReady) return
+    this.#toldReady = isReady
+    for (const process of this.#processes) process.send({ kind: 'group', isReady })
+  }
+
+  /** @throws InferenceError where the group breaks or stops meanwhile */
+  #until(isThere: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { signal } = this.#stop
+      const check = (): void => {
+        const error = this.#broken ?? (signal.aborted ? stopped() : undefined)
+        if (error === undefined && !isThere()) return
+        this.#listeners.delete(check)
+        signal.removeEventListener('abort', check)
+        if (error === undefined) resolve()
+        else reject(error)
+      }
+      this.#listeners.add(check)
+      signal.addEventListener('abort', check)
+      check()
+    })
+  }
+}
+
+function stopped(): InferenceError {
+  return new InferenceError('cancelled', 'the workers are stopped')
+}
+
+/** The ports that were had: where 0 was asked for, a group that starts over keeps them. */
+function portsOf(addresses: Addresses | undefined, ports: GroupOptions['ports']): GroupOptions['ports'] {
+  const [http, grpc] = [addresses?.http, addresses?.grpc].map((text) => Number(/:(\d+)$/.exec(text ?? '')?.[1] ?? NaN))
+  return {
+    httpPort: http === undefined || Number.isNaN(http) ? ports.httpPort : http,
+    ...(grpc === undefined || Number.isNaN(grpc) ? {} : { grpcPort: grpc }),
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, milliseconds)
+    signal.addEventListener('abort', done, { once: true })
+    function done(): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+  })
+}

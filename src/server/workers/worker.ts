@@ -1,0 +1,178 @@
+/** One worker of a group: a server of its own that listens on the ports of all and answers for all. */
+import { InferenceError } from '../../core/errors.ts'
+import type { ServingConfig } from '../../codec/tensorflow/reload-config.ts'
+import type { ServeConfig } from '../config.ts'
+import { openServer, type Addresses, type Server } from '../server.ts'
+import { Exchange } from './exchange.ts'
+import {
+  failureOf,
+  joinSchema,
+  readToWorker,
+  type ControlCall,
+  type FromWorker,
+  type Snapshot,
+  type Start,
+  type Work,
+} from './messages.ts'
+import { GroupPeers } from './peers.ts'
+
+const beatMs = 1000
+/** What a crash can lose of the counters. */
+const snapshotMs = 5000
+/** Connections that stay silent for so long are cut at the end: a client that has just got an answer has asked again by then. */
+export const quietMs = 300
+/** For what is still being written to a pipe. */
+const exitMs = 100
+
+export interface WorkerProgram {
+  readonly config: ServeConfig
+  /** What is printed once, by the first worker. */
+  readonly banner: (server: Server, addresses: Addresses) => Promise<string>
+}
+
+/** Serves until the primary tells it to leave, or is gone. */
+export function runWorker(open: () => WorkerProgram): void {
+  const worker = new GroupWorker(open)
+  process.on('message', (message) => worker.receive(message))
+  // Ctrl-C in a terminal and a hang-up reach every process of a group: the primary tells what follows.
+  for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  process.on('SIGTERM', () => worker.send({ kind: 'retire' }))
+  setInterval(() => worker.send({ kind: 'beat' }), beatMs).unref()
+  worker.send({ kind: 'hello' })
+}
+
+class GroupWorker {
+  readonly #open: () => WorkerProgram
+  readonly #exchange: Exchange
+  readonly #peers: GroupPeers
+  #program: WorkerProgram | undefined
+  #server: Server | undefined
+  #isLeaving = false
+
+  constructor(open: () => WorkerProgram) {
+    this.#open = open
+    this.#exchange = new Exchange(
+      (message) => this.send(message),
+      (work) => this.#perform(work),
+    )
+    this.#peers = new GroupPeers(this.#exchange)
+  }
+
+  send(message: FromWorker, sent: () => void = () => undefined): void {
+    if (process.connected) process.send?.(message, undefined, undefined, sent)
+  }
+
+  receive(raw: unknown): void {
+    const message = readToWorker(raw)
+    switch (message?.kind) {
+      case undefined:
+        return
+      case 'ask':
+      case 'answer':
+        this.#exchange.receive(message)
+        return
+      case 'group':
+        this.#peers.become(message.isReady)
+        return
+      case 'start':
+        void this.#start(message).catch((reason: unknown) => this.#fail(reason))
+        return
+      case 'leave':
+        void this.#leave(message.isReplaced)
+    }
+  }
+
+  async #start(start: Start): Promise<void> {
+    this.#program = this.#open()
+    const server = await this.#make(this.#program.config, start)
+    if (start.isFirst) this.send({ kind: 'listening', addresses: await server.listen() })
+    const statuses = await server.load(new Set(start.unloaded))
+    const hasFailed = statuses.some(({ state }) => state === 'failed')
+    const tellReady = (): void => this.send({ kind: 'ready', isReady: isReady(server) })
+    server.dataPlane.onChange(tellReady)
+    this.send({ kind: 'loaded', models: statuses.length, isReady: isReady(server), hasFailed })
+    if (!start.isFirst) {
+      const ports = joinSchema.parse(await this.#exchange.ask({ kind: 'join' }))
+      this.send({ kind: 'listening', addresses: await server.listen(ports) })
+    }
+    setInterval(() => void this.#tellSnapshot(), snapshotMs).unref()
+  }
+
+  async #make(config: ServeConfig, start: Start): Promise<Server> {
+    const { workers: _workers, ...own } = config
+    const server = await openServer(
+      {
+        ...own,
+        logFormat: start.isPretty ? 'pretty' : 'json',
+        ...(start.worker === 1 ? {} : { terminationLog: '' }), // told once
+      },
+      {
+        peers: this.#peers,
+        metrics: () => this.#peers.metrics(),
+        control: this.#peers.control,
+        logControl: (settings) => this.#peers.logControl(settings),
+        logFields: { worker: start.worker },
+      },
+    )
+    server.own.logSettings.update(start.log)
+    this.#server = server
+    return server
+  }
+
+  async #perform(work: Work): Promise<unknown> {
+    const server = this.#server
+    if (server === undefined) throw new InferenceError('unavailable', 'this worker has not started')
+    switch (work.kind) {
+      case 'control':
+        return perform(server, work)
+      case 'log':
+        return server.own.logSettings.update(work.values)
+      case 'snapshot':
+        return snapshotOf(server)
+      case 'banner':
+        return this.#program?.banner(server, withoutUndefined(work.addresses))
+      case 'join':
+        throw new InferenceError('unimplemented', 'leave to join is what the primary gives')
+    }
+  }
+
+  async #tellSnapshot(): Promise<void> {
+    if (this.#server !== undefined) this.send({ kind: 'snapshot', snapshot: await snapshotOf(this.#server) })
+  }
+
+  async #leave(isReplaced: boolean): Promise<void> {
+    if (this.#isLeaving) return
+    this.#isLeaving = true
+    await this.#server?.close({ isReplaced, quietMs })
+    if (this.#server === undefined) process.exit(0)
+    const snapshot = await snapshotOf(this.#server)
+    this.send({ kind: 'snapshot', snapshot }, () => setTimeout(() => process.exit(0), exitMs))
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#isLeaving) return
+    if (!(reason instanceof InferenceError))
+      process.stderr.write(`${reason instanceof Error ? reason.stack : String(reason)}\n`)
+    this.send({ kind: 'failed', failure: failureOf(reason) }, () => process.exit(1))
+  }
+}
+
+/** The models of this process alone. */
+function isReady({ dataPlane }: Server): boolean {
+  return dataPlane.isOwnReady
+}
+
+async function snapshotOf({ own, dataPlane }: Server): Promise<Snapshot> {
+  const statistics = dataPlane.ownStatistics().map((model) => ({ ...model }))
+  return { metrics: await own.metrics(), statistics }
+}
+
+function perform({ own: { control } }: Server, { verb, argument }: ControlCall): Promise<void> {
+  // The primary sends on what another worker's data plane, of this very version, has checked.
+  if (verb === 'reload') return control.reload(argument as readonly ServingConfig[])
+  return control[verb](String(argument))
+}
+
+function withoutUndefined({ http, grpc }: { http: string; grpc?: string | undefined }): Addresses {
+  return grpc === undefined ? { http } : { http, grpc }
+}
