@@ -51,8 +51,7 @@ export function sampleInputs(
 }
 
 /**
- * One row of made-up inputs, always the same for the same number: any two numbers give rows that differ in every input
- * that has elements.
+ * One row of made-up inputs, always the same for the same number: rows 0 and 1 differ in every input that has elements.
  *
  * @returns undefined where the inputs would be very large
  */
@@ -174,11 +173,15 @@ function brainBits(value: number): number {
   return (bits[0] ?? 0) >>> 16
 }
 
-/** Numbers from 0 to 1 that a seed determines: a linear congruential generator, whose high bits count here. */
+/** Numbers from 0 to 1 that a seed, at least 1, determines: Marsaglia's xorshift of 32 bits. */
 function randomFrom(seed: number): () => number {
-  let state = Math.imul(seed, 0x9e3779b1) >>> 0
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
+  let state = Math.imul(seed, 0x9e3779b1)
+  const next = (): number => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) / 2 ** 32
   }
+  for (let skipped = 0; skipped < 8; skipped += 1) next() // seeds that are near begin alike
+  return next
 }

@@ -37,6 +37,10 @@ const slowMs = 500
 /** Nor is it proved at all, lest it take minutes to load: more rows take longer still. */
 export const tooSlowMs = 2500
 
+/** Rows that are tried beside the first, and the milliseconds that may go into that. */
+const otherRows = [1, 2, 3, 4, 5, 6]
+const searchMs = 20
+
 const digits: Variety = { integers: [1, 2, 0], texts: ['1', '2', '0'], least: -1, most: 1, isTypical: true }
 /** What a model may take, by preference; indices may not go beyond 1, or free dimensions belong together. */
 const attempts: readonly Variety[] = [
@@ -62,12 +66,11 @@ export async function proveBatchability(runs: PreparationRuns, options: ProofOpt
   const { pair } = found
   if (options.kind !== 'proof') return { isProved: false, reason: '', pair }
   if (pair.runMs > tooSlowMs) return { isProved: false, reason: tooSlowReason(pair.runMs), pair }
-  if (!found.isTelling)
-    return { isProved: false, reason: 'different rows give equal outputs, which proves nothing', pair }
   const failure = await disproof(runs, pair)
-  return failure === undefined
+  if (failure !== undefined) return { isProved: false, reason: failure, pair }
+  return found.isTelling
     ? { isProved: true, reason: 'rows give the same together as alone', pair }
-    : { isProved: false, reason: failure, pair }
+    : { isProved: false, reason: 'different rows give equal outputs, which proves nothing', pair }
 }
 
 export function tooSlowReason(runMs: number): string {
@@ -84,12 +87,11 @@ interface FoundPair {
 async function findPair(runs: PreparationRuns, options: ProofOptions): Promise<FoundPair | string> {
   let refusal = 'its inputs are too large to be made up'
   const given = givenRows(options)
-  let found = given && (await tryRows(runs, given, options))
+  let found = given && (await tryRows(runs, given[0], [given[1]], options))
   if (typeof found === 'object' && isEnough(found, options)) return found
   for (const variety of attempts) {
-    const made = madeRows(options.inputs, variety)
-    if (made === undefined) continue
-    const taken = await tryRows(runs, made, options)
+    const taken = await tryMade(runs, variety, options)
+    if (taken === undefined) continue
     if (typeof taken === 'string') {
       refusal = `it refuses made-up inputs: ${taken}`
       continue
@@ -97,8 +99,7 @@ async function findPair(runs: PreparationRuns, options: ProofOptions): Promise<F
     if (isEnough(taken, options)) return taken
     found = taken
     for (const change of wider) {
-      const rows = madeRows(options.inputs, { ...variety, ...change })
-      const more = rows && (await tryRows(runs, rows, options))
+      const more = await tryMade(runs, { ...variety, ...change }, options)
       if (typeof more === 'object' && isEnough(more, options)) return more
     }
     return found
@@ -110,20 +111,61 @@ function isEnough({ pair, isTelling }: FoundPair, { kind }: ProofOptions): boole
   return isTelling || kind !== 'proof' || pair.runMs > slowMs
 }
 
-/** @returns why the model refuses a row */
-async function tryRows(runs: PreparationRuns, rows: Rows, { kind }: ProofOptions): Promise<FoundPair | string> {
+/** @returns why the model refuses a row; undefined where rows would be too large */
+async function tryMade(
+  runs: PreparationRuns,
+  variety: Variety,
+  options: ProofOptions,
+): Promise<FoundPair | string | undefined> {
+  const first = variedRow(options.inputs, 0, variety)
+  return first && tryRows(runs, first, others(options.inputs, variety), options)
+}
+
+/** Made one by one: they may be large. */
+function* others(inputs: readonly TensorMetadata[], variety: Variety): Generator<readonly Tensor[]> {
+  for (const number of otherRows) {
+    const row = variedRow(inputs, number, variety)
+    if (row !== undefined) yield row
+  }
+}
+
+/**
+ * Looks for a row that gives another output than the first; a model that takes time is asked for one.
+ *
+ * @returns why the model refuses a row
+ */
+async function tryRows(
+  runs: PreparationRuns,
+  first: readonly Tensor[],
+  candidates: Iterable<readonly Tensor[]>,
+  { kind }: ProofOptions,
+): Promise<FoundPair | string> {
+  let refusal = ''
+  let found: FoundPair | undefined
   try {
-    const first = await runs.run({ inputs: rows[0] }, 1)
-    if (kind === 'one') return { pair: { rows: [rows[0], rows[0]], runMs: first.ms }, isTelling: false }
-    if (first.ms > tooSlowMs) return { pair: { rows, runMs: first.ms }, isTelling: false }
-    const second = await runs.run({ inputs: rows[1] }, 1)
-    if (kind === 'pair') return { pair: { rows, runMs: second.ms }, isTelling: false }
-    const outputs = [first.outputs, second.outputs] as const
-    return { pair: { rows, outputs, runMs: second.ms }, isTelling: !areAlike(...outputs) }
+    const alone = await runs.run({ inputs: first }, 1)
+    if (kind === 'one' || alone.ms > tooSlowMs) {
+      return { pair: { rows: [first, first], runMs: alone.ms }, isTelling: false }
+    }
+    const until = runs.spentMs + searchMs
+    for (const row of candidates) {
+      if (found !== undefined && runs.spentMs > until) break
+      try {
+        const other = await runs.run({ inputs: row }, 1)
+        if (kind === 'pair') return { pair: { rows: [first, row], runMs: other.ms }, isTelling: false }
+        const outputs = [alone.outputs, other.outputs] as const
+        found = { pair: { rows: [first, row], outputs, runMs: other.ms }, isTelling: !areAlike(...outputs) }
+        if (found.isTelling) return found
+      } catch (reason) {
+        runs.throwIfAborted()
+        refusal = messageOf(reason)
+      }
+    }
   } catch (reason) {
     runs.throwIfAborted()
     return messageOf(reason)
   }
+  return found ?? refusal
 }
 
 /** @returns what shows that rows of one run see each other */
@@ -146,12 +188,6 @@ async function disproof(runs: PreparationRuns, { rows: [a, b], outputs, runMs }:
     runs.throwIfAborted()
     return `it refuses two rows: ${messageOf(reason)}`
   }
-}
-
-function madeRows(inputs: readonly TensorMetadata[], variety: Variety): Rows | undefined {
-  const first = variedRow(inputs, 0, variety)
-  const second = variedRow(inputs, 1, variety)
-  return first && second && [first, second]
 }
 
 /** Two rows of equal form and different elements; the same one twice where all are equal, or no rows are to be told apart. */

@@ -137,24 +137,18 @@ interface Measurement {
 async function measure(runs: PreparationRuns, pair: Pair, measurement: Measurement): Promise<string | undefined> {
   const { budgetMs, maxRows } = measurement
   const end = runs.spentMs + budgetMs
-  const [first, second] = pair.rows
   let lastMs = pair.runMs
   for (let rows = 1; rows <= maxRows; rows *= 2) {
     if (runs.spentMs + lastMs * (rows <= 2 ? 1 : 2) > end) return undefined
-    const order = Array.from({ length: rows }, (_, index) => index % 2)
-    const inputs = rows === 1 ? first : stack(order.map((index) => (index === 0 ? first : second)))
-    const isNew = rows > 2
+    const order = Array.from({ length: rows }, (_, index): 0 | 1 => (index % 2 === 0 ? 0 : 1))
+    const inputs = rows === 1 ? pair.rows[0] : stack(order.map((index) => pair.rows[index]))
     try {
-      if (isNew) {
+      if (rows > 2) {
         const { outputs, ms } = await runs.run({ inputs }, rows)
         lastMs = ms
-        const singles = pair.outputs
-        const difference =
-          singles &&
-          differenceOf(
-            outputs,
-            order.map((index) => singles[index === 0 ? 0 : 1]),
-          )
+        const { outputs: singles } = pair
+        const alone = singles && order.map((index) => singles[index])
+        const difference = alone && differenceOf(outputs, alone)
         if (difference !== undefined) return difference
       }
       for (let time = 0; time < runsOfSize && runs.spentMs + lastMs <= end; time += 1) {

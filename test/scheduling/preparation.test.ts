@@ -121,6 +121,23 @@ describe('the proof of batchability', () => {
       isBatchable: false,
       reason: 'different rows give equal outputs, which proves nothing',
     })
+    const centred = await prepared((batch) => {
+      const { shape, data } = floats(batch)
+      const rows = shape[0] ?? 1
+      const means = [0, 1].map((column) => mean(data.filter((_, index) => index % 2 === column)))
+      return [
+        tensor(
+          'y',
+          'FP32',
+          [rows, 2],
+          data.map((value, index) => value - (means[index % 2] ?? 0)),
+        ),
+      ]
+    })
+    expect(centred).toMatchObject({
+      isBatchable: false,
+      reason: "output 'y' of a row is another one when other rows are in the same run",
+    })
     const tree = await prepared((batch) => mapped(batch, (value) => (value > 4 ? 1 : 0)))
     expect(tree.isBatchable).toBe(true)
   })
