@@ -165,6 +165,30 @@ describe('requests', () => {
     expect(outcomes).toEqual(new Set([true, false]))
   })
 
+  it('are moved inside of a message that is given up, at every offset, and never over a neighbour', () => {
+    const inputs = [
+      tensor('bytes', 'UINT8', [3], Uint8Array.of(1, 2, 3)),
+      tensor('doubles', 'FP64', [2], Float64Array.of(0.1, -0.2)),
+      tensor('text', 'BYTES', [1], [Buffer.from('ab')]),
+      tensor('floats', 'FP32', [3], Float32Array.of(4, 5, 6)),
+      tensor('halves', 'FP16', [1], Uint16Array.of(0x3c00)),
+    ]
+    const message = encodeGrpcInferRequest({ id: '7', model: { name: 'm' }, inputs })
+    let moved = 0
+    for (let offset = 0; offset < 8; offset += 1) {
+      const body = new Uint8Array(message.byteLength + 16).fill(0xee)
+      body.set(message, offset)
+      const given = body.subarray(offset, offset + message.byteLength)
+      const decoded = decodeGrpcInferRequest(given, { isOwned: true }).request
+      expect(decoded).toEqual(decodeGrpcInferRequest(message).request)
+      const [, , , floats] = decoded.inputs
+      if (floats?.datatype === 'FP32' && floats.data.buffer === body.buffer) moved += 1
+      expect(body.subarray(0, offset).every((byte) => byte === 0xee)).toBe(true)
+      expect(body.subarray(offset + message.byteLength).every((byte) => byte === 0xee)).toBe(true)
+    }
+    expect(moved).toBeGreaterThan(2) // by chance two of eight would lie right
+  })
+
   it('may hold unpacked elements, parts of one message in pieces, and unknown fields', () => {
     const tag = (field: number, wireType: number) => (field << 3) | wireType
     const bytes = (field: number, ...content: number[]) => [tag(field, 2), content.length, ...content]
