@@ -1,9 +1,10 @@
-/** A server in a process of its own: started on core 0, ready when it says so, measured from outside. */
+/** A server in a process of its own: started on core 0 where nothing else is said, ready when it says so, measured from outside. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { pinned } from './machine.ts'
+import { cpuMs } from './process-time.ts'
 
 export interface ServerProcess {
   /** `http://127.0.0.1:port` */
@@ -13,7 +14,7 @@ export interface ServerProcess {
   readonly pid: number | undefined
   /** From spawn to ready. */
   readonly readyMs: number
-  /** Processor time of all its threads so far; undefined where the system does not tell. */
+  /** Processor time of all its threads and processes so far; undefined where the system does not tell. */
   cpuMs(): number | undefined
   /** Resident memory now; undefined where the system does not tell. */
   residentBytes(): number | undefined
@@ -22,8 +23,6 @@ export interface ServerProcess {
 
 /** A cold start on a busy machine takes seconds, never a minute. */
 const startLimitMs = 60_000
-/** Linux counts processor time in ticks of this length for every program, whatever the kernel was built with. */
-const tickMs = 10
 
 /**
  * Starts `node` with arguments and waits for JSON lines that tell `http` and `grpc`, its addresses, and
@@ -31,8 +30,8 @@ const tickMs = 10
  *
  * @throws Error with its output where it ends, or says that it is not ready
  */
-export async function startServer(args: readonly string[]): Promise<ServerProcess> {
-  const [program = '', ...rest] = pinned(0, [process.execPath, ...profiling(), ...args])
+export async function startServer(args: readonly string[], core: number | 'any' = 0): Promise<ServerProcess> {
+  const [program = '', ...rest] = pinned(core, [process.execPath, ...profiling(), ...args])
   const started = performance.now()
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   try {
@@ -91,16 +90,6 @@ function fieldsOf(
   try {
     const value: unknown = JSON.parse(line)
     return typeof value === 'object' && value !== null ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function cpuMs(pid: number | undefined): number | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ') // the name before may hold spaces
-    return (Number(fields[11]) + Number(fields[12])) * tickMs
   } catch {
     return undefined
   }

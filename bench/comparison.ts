@@ -19,7 +19,7 @@ import {
   type Sample,
 } from './rounds.ts'
 
-const connections = 16
+const usualConnections = 16
 
 export interface Comparison {
   readonly title: string
@@ -31,7 +31,12 @@ export interface Comparison {
 }
 
 /** A server under load over REST. */
-export function serverUnder(name: string, server: ServerProcess, request: HttpRequest): Contender {
+export function serverUnder(
+  name: string,
+  server: ServerProcess,
+  request: HttpRequest,
+  connections = usualConnections,
+): Contender {
   return loaded(name, server, (seconds) => load(server.url, request, { connections, seconds }))
 }
 
@@ -53,7 +58,7 @@ export function loaded(name: string, server: ServerProcess, run: (seconds: numbe
  * A loop without a server: a program of targets/ in a process of its own on core 0, which takes the seconds as its last
  * argument and prints a sample.
  */
-export function loop(name: string, program: 'runtime' | 'json', args: readonly string[]): Contender {
+export function loop(name: string, program: 'runtime' | 'json' | 'join', args: readonly string[]): Contender {
   const file = fileURLToPath(new URL(`./targets/${program}.js`, import.meta.url))
   return {
     name,

@@ -12,8 +12,11 @@ import type { LoadResult } from './load.ts'
 import { findProgram, pinned } from './machine.ts'
 
 /** Calls in flight: connections × streams of each. */
-const connections = 4
-const streams = 4
+export interface GrpcLoadOptions {
+  readonly seconds: number
+  readonly connections?: number
+  readonly streams?: number
+}
 
 export const h2load = findProgram('h2load')
 
@@ -67,9 +70,9 @@ export async function callOnce(address: string, { path, message }: GrpcRequest):
  *
  * @throws Error where one call failed, which h2load does not see in statuses but in missing bytes: a refusal has no message
  */
-export async function loadGrpc(address: string, request: GrpcRequest, seconds: number): Promise<LoadResult> {
+export async function loadGrpc(address: string, request: GrpcRequest, options: GrpcLoadOptions): Promise<LoadResult> {
   const answer = await callOnce(address, request)
-  const measured = await generate(address, request, seconds)
+  const measured = await generate(address, request, options)
   await callOnce(address, request)
   const { requests, failed, answerBytes } = measured
   const expected = requests * framed(answer).length
@@ -85,7 +88,11 @@ export async function loadGrpc(address: string, request: GrpcRequest, seconds: n
   return { requests, perSecond: requests / measured.seconds, p50Ms: at(0.5), p99Ms: at(0.99) }
 }
 
-async function generate(address: string, request: GrpcRequest, seconds: number): Promise<GrpcMeasured> {
+async function generate(
+  address: string,
+  request: GrpcRequest,
+  { seconds, connections = 4, streams = 4 }: GrpcLoadOptions,
+): Promise<GrpcMeasured> {
   const folder = mkdtempSync(join(tmpdir(), 'servable-bench-'))
   try {
     const [body, log] = [join(folder, 'body'), join(folder, 'log')]

@@ -95,7 +95,7 @@ function pictures(options: RoundOptions, only: string): Promise<readonly Report[
 }
 
 function grpcUnder(name: string, server: ServerProcess, request: GrpcRequest): Contender {
-  return loaded(name, server, (seconds) => loadGrpc(server.grpc, request, seconds))
+  return loaded(name, server, (seconds) => loadGrpc(server.grpc, request, { seconds }))
 }
 
 async function compareAll(all: readonly Comparison[], options: RoundOptions, only: string): Promise<readonly Report[]> {

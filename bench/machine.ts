@@ -14,9 +14,9 @@ const taskset = availableParallelism() > 1 ? findProgram('taskset') : undefined
 /** True where server and generator get a core each. */
 export const isPinned = taskset !== undefined
 
-/** A command bound to one core, where the machine has two and can bind. */
-export function pinned(core: number, command: readonly string[]): readonly string[] {
-  return taskset === undefined ? command : [taskset, '--cpu-list', String(core), ...command]
+/** A command bound to one core, where the machine has two and can bind. @param core `any`: it runs where there is room */
+export function pinned(core: number | 'any', command: readonly string[]): readonly string[] {
+  return taskset === undefined || core === 'any' ? command : [taskset, '--cpu-list', String(core), ...command]
 }
 
 /** One line for the head of a report. */

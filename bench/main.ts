@@ -8,9 +8,11 @@ import { describeMachine } from './machine.ts'
 import { render, type Report, type Verdict } from './report.ts'
 import * as rest from './rest.ts'
 import type { RoundOptions } from './rounds.ts'
+import * as scheduling from './scheduling.ts'
 import * as start from './start.ts'
 
-type Suite = (options: RoundOptions, only?: string) => Promise<readonly Report[]>
+/** Tables all at once, or each as soon as it is there. */
+type Suite = (options: RoundOptions, only?: string) => Promise<readonly Report[]> | AsyncIterable<Report>
 
 const suites: Readonly<Record<string, Suite>> = {
   rest: rest.run,
@@ -18,12 +20,14 @@ const suites: Readonly<Record<string, Suite>> = {
   grpc: grpc.run,
   health: health.run,
   start: start.run,
+  scheduling: scheduling.run,
 }
 
 const help = `Usage: npm run bench -- [options]
 
   --suite <names>    ${Object.keys(suites).join(', ')}; several with commas; all where absent
-  --only <text>      of the suite rest, only the comparisons whose title has this text
+  --only <text>      of the suites rest and grpc, only the comparisons whose title has this text;
+                     of the suite scheduling, only the parts with these names, with commas
   --seconds <n>      length of one measurement, 3 where absent
   --rounds <n>       measurements of each contender, 3 where absent
   --strict           exit with status 1 where a bar is missed
@@ -65,7 +69,7 @@ async function runSuites(
   let isValid = true
   for (const name of names) {
     try {
-      for (const report of (await suites[name]?.(options, only)) ?? []) {
+      for await (const report of tables(suites[name]?.(options, only))) {
         console.log(render(report))
         verdicts.push(...report.verdicts)
       }
@@ -78,4 +82,8 @@ async function runSuites(
   for (const verdict of missed) console.log(`below its bar: ${verdict.name}`)
   if (missed.length === 0 && verdicts.length > 0) console.log('every bar is met')
   return !isValid || (isStrict && missed.length > 0) ? 1 : 0
+}
+
+async function* tables(found: ReturnType<Suite> | undefined): AsyncIterable<Report> {
+  if (found !== undefined) yield* found instanceof Promise ? await found : found
 }

@@ -1,5 +1,5 @@
 /** The requests that servers are loaded with. */
-import { elementCount } from '../src/core/tensor.ts'
+import { elementCount, tensor, type Tensor } from '../src/core/tensor.ts'
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST'
@@ -35,14 +35,18 @@ export function picture(): Float32Array {
 
 /** The picture behind a JSON header, as the binary tensor extension has it. */
 export function pictureBinary(model: string): HttpRequest {
-  const data = picture()
-  const input = { name: 'x', shape: pictureShape, datatype: 'FP32', parameters: { binary_data_size: data.byteLength } }
+  return binaryRequest(model, tensor('x', 'FP32', pictureShape, picture()))
+}
+
+/** A tensor behind a JSON header. */
+export function binaryRequest(model: string, { name, shape, datatype, data }: Tensor<'FP32'>): HttpRequest {
+  const input = { name, shape, datatype, parameters: { binary_data_size: data.byteLength } }
   const header = Buffer.from(JSON.stringify({ inputs: [input] }))
   return {
     method: 'POST',
     path: `/v2/models/${model}/infer`,
     headers: { 'Content-Type': 'application/octet-stream', 'Inference-Header-Content-Length': String(header.length) },
-    body: Buffer.concat([header, Buffer.from(data.buffer)]),
+    body: Buffer.concat([header, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]),
   }
 }
 

@@ -16,10 +16,18 @@ export function fixture(name: string): string {
 
 const command = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 
-/** `servable serve` with what is on by default, on free ports. @param models their directories, or bare files */
-export function startServable(models: readonly string[]): Promise<ServerProcess> {
-  const options = ['--http-port', '0', '--grpc-port', '0', '--no-banner', '--log-format', 'json']
-  return startServer([command, 'serve', ...models, ...options])
+export interface ServableOptions {
+  /** Beyond what is on by default. */
+  readonly flags?: readonly string[]
+  /** Core 0 where absent. */
+  readonly core?: number | 'any'
+}
+
+/** `servable serve` on free ports. @param models their directories, or bare files */
+export function startServable(models: readonly string[], options: ServableOptions = {}): Promise<ServerProcess> {
+  const { flags = [], core } = options
+  const usual = ['--http-port', '0', '--grpc-port', '0', '--no-banner', '--log-format', 'json']
+  return startServer([command, 'serve', ...models, ...usual, ...flags], core)
 }
 
 type Target = 'bare' | 'fastify' | 'naive' | 'defined' | 'http2' | 'grpc-js'
