@@ -1,5 +1,11 @@
 /** One HTTP exchange over kept-alive connections, and the one table from HTTP statuses back to error codes. */
-import { Agent, request as requestHttp, type ClientRequest, type IncomingHttpHeaders } from 'node:http'
+import {
+  Agent,
+  request as requestHttp,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http'
 import { Agent as TlsAgent, request as requestHttps } from 'node:https'
 import { InferenceError, messageOf, type ErrorCode } from '../core/errors.ts'
 import { secureOptions, type ClientTls } from './tls.ts'
@@ -22,12 +28,21 @@ export interface HttpReply {
   readonly label: string
 }
 
+/** A reply whose body is still coming. */
+export interface HttpStream {
+  readonly contentType: string
+  /** Ends with `unavailable` where the connection is cut, or with the reason of the signal. Ending it closes the connection. */
+  readonly chunks: AsyncIterable<Uint8Array>
+}
+
 /** A server at one base URL. */
 export interface HttpServer {
   /** Without a slash at the end. */
   readonly url: string
   /** @throws InferenceError `unavailable` where nobody answers, or the reason of the signal */
   exchange(call: HttpCall, context: CallContext): Promise<HttpReply>
+  /** The answer as it comes; a whole reply where the status is not 200. @throws as `exchange` does */
+  stream(call: HttpCall, context: CallContext): Promise<HttpStream | HttpReply>
   close(): void
 }
 
@@ -52,27 +67,42 @@ export function openHttp(url: string, tls: ClientTls = {}): HttpServer {
   const isTls = url.startsWith('https:')
   const agent = isTls ? new TlsAgent({ keepAlive: true, ...secureOptions(tls) }) : new Agent({ keepAlive: true })
   const request = isTls ? requestHttps : requestHttp
-  const attempt = async (call: HttpCall, context: CallContext): Promise<Omit<HttpReply, 'label'> | undefined> => {
-    const { method, path, body = [] } = call
+  const start = ({ method, path, headers, body = [] }: HttpCall, context: CallContext): ClientRequest => {
     const length = body.reduce((sum, part) => sum + part.byteLength, 0)
     const own = method === 'POST' ? { 'content-length': String(length) } : {}
-    const headers = { ...context.headers, ...call.headers, ...own }
-    return answerTo(
-      startRequest(() => request(`${url}${path}`, { method, agent, headers })),
-      body,
-      context.signal,
-      url,
+    return startRequest(() =>
+      request(`${url}${path}`, { method, agent, headers: { ...context.headers, ...headers, ...own } }),
     )
+  }
+  const begin = async (call: HttpCall, context: CallContext): Promise<Begun> => {
+    const attempt = () => replyTo(start(call, context), call.body ?? [], context.signal, url)
+    const begun = (await attempt()) ?? (await attempt())
+    if (begun === undefined) throw unreachable(url, new Error('the server closes every connection'))
+    return begun
+  }
+  const whole = async (call: HttpCall, { reply, chunks }: Begun): Promise<HttpReply> => {
+    const parts: Uint8Array[] = []
+    for await (const chunk of chunks) parts.push(chunk)
+    const { statusCode: status = 0, headers } = reply
+    return { status, headers, body: Buffer.concat(parts), label: `${call.method} ${url}${call.path}` }
   }
   return {
     url,
     close: () => agent.destroy(),
-    exchange: async (call, context) => {
-      const reply = (await attempt(call, context)) ?? (await attempt(call, context))
-      if (reply === undefined) throw unreachable(url, new Error('the server closes every connection'))
-      return { ...reply, label: `${call.method} ${url}${call.path}` }
+    exchange: async (call, context) => whole(call, await begin(call, context)),
+    stream: async (call, context) => {
+      const begun = await begin(call, context)
+      const { statusCode, headers } = begun.reply
+      if (statusCode !== 200) return whole(call, begun)
+      return { contentType: headers['content-type'] ?? '', chunks: begun.chunks }
     },
   }
+}
+
+/** A reply whose headers are there. */
+interface Begun {
+  readonly reply: IncomingMessage
+  readonly chunks: AsyncIterable<Uint8Array>
 }
 
 /** @throws InferenceError `invalid_argument` for headers that HTTP cannot carry */
@@ -85,44 +115,45 @@ function startRequest(start: () => ClientRequest): ClientRequest {
 }
 
 /**
- * Writes the body and awaits the whole answer.
+ * Writes the body and awaits the head of the answer.
  *
  * @returns undefined where the server closed a kept connection at the very moment it was used: it has not seen the call
  */
-function answerTo(
+function replyTo(
   outgoing: ClientRequest,
   body: readonly Uint8Array[],
   signal: AbortSignal,
   url: string,
-): Promise<Omit<HttpReply, 'label'> | undefined> {
+): Promise<Begun | undefined> {
   return new Promise((resolve, reject) => {
-    let isAnswered = false
     const abort = () => {
       reject(InferenceError.from(signal.reason))
       outgoing.destroy()
     }
-    const settle = () => signal.removeEventListener('abort', abort)
-    const fail = (reason: Error) => {
-      settle()
-      if (outgoing.reusedSocket && !isAnswered && codeOf(reason) === 'ECONNRESET') resolve(undefined)
+    outgoing.on('error', (reason: Error) => {
+      signal.removeEventListener('abort', abort)
+      if (outgoing.reusedSocket && codeOf(reason) === 'ECONNRESET') resolve(undefined)
       else reject(unreachable(url, reason))
-    }
-    outgoing.on('error', fail)
+    })
     outgoing.once('response', (reply) => {
-      isAnswered = true
-      const chunks: Buffer[] = []
-      reply.on('data', (chunk: Buffer) => chunks.push(chunk))
-      reply.once('error', fail)
-      reply.once('end', () => {
-        settle()
-        resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: Buffer.concat(chunks) })
-      })
+      const settle = () => signal.removeEventListener('abort', abort)
+      reply.once('close', settle).once('error', settle)
+      resolve({ reply, chunks: chunksOf(reply, signal, url) })
     })
     if (signal.aborted) return abort()
     signal.addEventListener('abort', abort, { once: true })
     for (const part of body) outgoing.write(part)
     outgoing.end()
   })
+}
+
+async function* chunksOf(reply: IncomingMessage, signal: AbortSignal, url: string): AsyncGenerator<Uint8Array, void> {
+  try {
+    for await (const chunk of reply) yield chunk as Uint8Array // a stream without an encoding gives bytes
+  } catch (reason) {
+    if (signal.aborted) throw InferenceError.from(signal.reason)
+    throw unreachable(url, reason instanceof Error ? reason : new Error(messageOf(reason)))
+  }
 }
 
 function codeOf(reason: Error): string | undefined {

@@ -4,7 +4,8 @@ import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
 import { jsonOf, parseModelMetadata, parseModels, parseServerMetadata } from './description.ts'
 import { errorOf, type HttpReply, type HttpServer } from './http.ts'
-import type { CallContext, ServerMetadata, Transport } from './transport.ts'
+import { RestStreams } from './rest-stream.ts'
+import type { CallContext, ModelDescription, ServerMetadata, Transport } from './transport.ts'
 
 /** The extension of the V2 protocol by which tensors travel as raw bytes. */
 const binaryExtension = 'binary_tensor_data'
@@ -29,9 +30,22 @@ export function openRestV2(server: HttpServer, isBinary?: boolean): Transport {
     }
   }
 
+  const descriptions = new Map<string, ModelDescription>()
+  const modelMetadata = async (model: ModelRef, context: CallContext): Promise<ModelDescription> => {
+    const path = pathOf(model)
+    const description = parseModelMetadata(jsonOf(await get(path, context)), model.name)
+    descriptions.set(path, description)
+    return description
+  }
+  const streams = new RestStreams(
+    server,
+    async ({ model }, context) => descriptions.get(pathOf(model)) ?? (await modelMetadata(model, context)),
+  )
+
   return {
     isUntyped: false,
     serverMetadata,
+    stream: (request, context) => streams.responses(pathOf(request.model), request, context),
     infer: async (request, context) => {
       const binary = needsBinary(request) || (takesBinary ??= await asked(context))
       return decode(await server.exchange(callOf(request, binary), context), request)
@@ -39,7 +53,7 @@ export function openRestV2(server: HttpServer, isBinary?: boolean): Transport {
     isLive: async (context) => (await get('/v2/health/live', context)).status === 200,
     isReady: async (context) => (await get('/v2/health/ready', context)).status === 200,
     isModelReady: async (model, context) => (await get(`${pathOf(model)}/ready`, context)).status === 200,
-    modelMetadata: async (model, context) => parseModelMetadata(jsonOf(await get(pathOf(model), context)), model.name),
+    modelMetadata,
     models: async (context) => {
       const listed = await get('/v2/models', context)
       if (listed.status === 200) return parseModels(jsonOf(listed))

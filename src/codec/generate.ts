@@ -91,7 +91,7 @@ function readMembers(reader: JsonReader, inputs: readonly TensorMetadata[], part
     const input = inputs.find(({ name }) => name === key)
     if (input !== undefined) {
       if (parts.tensors.has(key)) throw invalid(`input '${key}' already exists in request`)
-      parts.tensors.set(key, readInput(reader, input))
+      parts.tensors.set(key, readFlatTensor(reader, input))
     } else if (isOutermost && key === 'id') {
       if (reader.peek() !== ascii.quote) throw invalid(`'id' must be a string, got ${reader.excerpt()}`)
       parts.id = reader.string() || undefined
@@ -101,7 +101,8 @@ function readMembers(reader: JsonReader, inputs: readonly TensorMetadata[], part
   }
 }
 
-function readInput(reader: JsonReader, { name, datatype, shape, isAnyRank }: TensorMetadata): Tensor {
+/** Reads a list, nested or flat, or a single element bare; the elements fill the free dimensions of the shape. */
+export function readFlatTensor(reader: JsonReader, { name, datatype, shape, isAnyRank }: TensorMetadata): Tensor {
   if (datatype === 'FP16' || datatype === 'BF16') {
     throw invalid(
       `receiving ${datatype} data via JSON is not supported. Please use the binary data format for input ${name}`,

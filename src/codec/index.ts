@@ -15,6 +15,7 @@ export {
 } from './v2-grpc.ts'
 export type { GrpcCall } from './v2-grpc.ts'
 export { decodeGenerateRequest, encodeGenerateResponse, isInferenceBody } from './generate.ts'
+export { decodeGenerateResponse, encodeGenerateRequest } from './generate-client.ts'
 export { decodeRawRequest } from './v2-raw.ts'
 export {
   decodePredictRequest,

@@ -46,7 +46,7 @@ export function readParameter(reader: JsonReader, key: string): string | number 
 }
 
 /** True for the first byte of a string, a boolean or a number. */
-function isScalar(byte: number): boolean {
+export function isScalar(byte: number): boolean {
   if (byte === ascii.quote || byte === ascii.lowerT || byte === ascii.lowerF || byte === ascii.minus) return true
   return byte >= ascii.zero && byte <= ascii.nine
 }

@@ -198,13 +198,6 @@ describe('stream', () => {
     }
     expect(seen).toEqual(['What'])
   })
-
-  it('is unimplemented over REST', async () => {
-    const client = createClient('http://127.0.0.1:1', { retries: 0 })
-    closers.push(() => client.close())
-    const x = { shape: [1], data: Int32Array.of(1) }
-    expect(await failure(collect(client.stream('words', { x })))).toMatchObject({ code: 'unimplemented' })
-  })
 })
 
 describe('addresses', () => {
