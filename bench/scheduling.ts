@@ -5,17 +5,21 @@ import { join } from 'node:path'
 import type { Report } from './report.ts'
 import type { RoundOptions } from './rounds.ts'
 import { doors, workers } from './scheduling/doors.ts'
+import { joining } from './scheduling/joining.ts'
 import { latency } from './scheduling/latency.ts'
 import { createModels, type Models } from './scheduling/models.ts'
+import { overload } from './scheduling/overload.ts'
 import { throughput } from './scheduling/throughput.ts'
 
 const onModels: Readonly<Record<string, (models: Models, options: RoundOptions) => Promise<readonly Report[]>>> = {
   throughput,
   latency,
+  overload,
 }
 const onOthers: Readonly<Record<string, (options: RoundOptions) => Promise<readonly Report[]>>> = {
   doors,
   workers,
+  joining,
 }
 
 /**
