@@ -66,6 +66,7 @@ export class DataPlane {
     return [
       'classification',
       ...(this.modelControl.isEnabled ? ['model_repository'] : []),
+      'schedule_policy',
       'model_configuration',
       'binary_tensor_data',
       'parameters',
@@ -134,7 +135,8 @@ export class DataPlane {
   /** As Triton configures such a model. @throws InferenceError `not_found`, or `unavailable` while it is not ready */
   modelConfig(ref: ModelRef): ModelConfig {
     const metadata = this.metadata(ref)
-    return modelConfigOf(metadata, this.status(metadata.ref).runtime)
+    const { runtime, scheduling } = this.status(metadata.ref)
+    return modelConfigOf(metadata, runtime, scheduling?.().isBatching)
   }
 
   /**

@@ -1,8 +1,10 @@
 /** A model as Triton would configure it, derived from what is known of it. The names are those of Triton's ModelConfig. */
 import { hasBatchDimension } from '../core/batch-dimension.ts'
 import type { TensorMetadata } from '../core/model.ts'
+import type { QueuePolicy, SchedulingOptions } from '../core/scheduling.ts'
 import type { DataType } from '../core/tensor.ts'
 import type { ServedMetadata } from '../repository/status.ts'
+import { defaultMaxRows } from '../scheduling/batching.ts'
 
 export interface ModelConfigTensor {
   readonly name: string
@@ -48,6 +50,27 @@ export interface ModelConfig {
   /** Facts of this server: device, placement, … */
   readonly parameters: Readonly<Record<string, { readonly string_value: string }>>
   readonly model_transaction_policy: { readonly decoupled: boolean }
+  /** Present where requests share runs. */
+  readonly dynamic_batching?: DynamicBatching
+  /** Present where answers are kept. */
+  readonly response_cache?: { readonly enable: boolean }
+}
+
+/** Empty where nothing was configured: requests share runs without waiting for each other. */
+export interface DynamicBatching {
+  readonly preferred_batch_size?: readonly number[]
+  readonly max_queue_delay_microseconds?: number
+  readonly priority_levels?: number
+  readonly default_priority_level?: number
+  readonly default_queue_policy?: ModelQueuePolicy
+  readonly priority_queue_policy?: Readonly<Record<string, ModelQueuePolicy>>
+}
+
+export interface ModelQueuePolicy {
+  readonly timeout_action?: 'REJECT' | 'DELAY'
+  readonly default_timeout_microseconds?: number
+  readonly allow_timeout_override?: boolean
+  readonly max_queue_size?: number
 }
 
 /** Triton's names: backend, and the file of a version directory. */
@@ -56,10 +79,14 @@ const backends: Readonly<Record<string, readonly [backend: string, file: string]
   tensorflow_savedmodel: ['tensorflow', 'model.savedmodel'],
 }
 
-/** @param runtime name of the runtime, which is the backend where Triton has none for the platform */
-export function modelConfigOf(metadata: ServedMetadata, runtime: string): ModelConfig {
+/**
+ * @param runtime name of the runtime, which is the backend where Triton has none for the platform
+ * @param isBatching requests share runs: then there is a largest batch, though larger requests may run alone
+ */
+export function modelConfigOf(metadata: ServedMetadata, runtime: string, isBatching = false): ModelConfig {
   const { ref, platform, inputs, outputs, parameters = {} } = metadata
-  const maxBatchSize = hasBatchDimension(metadata) ? metadata.maxBatchSize : 0
+  const limit = metadata.maxBatchSize > 0 || !isBatching ? metadata.maxBatchSize : defaultMaxRows
+  const maxBatchSize = hasBatchDimension(metadata) ? limit : 0
   const [backend, file] = backends[platform] ?? [runtime, '']
   return {
     name: ref.name,
@@ -85,6 +112,35 @@ export function modelConfigOf(metadata: ServedMetadata, runtime: string): ModelC
       Object.entries(parameters).map(([key, value]) => [key, { string_value: String(value) }]),
     ),
     model_transaction_policy: { decoupled: metadata.isDecoupled === true },
+    ...(isBatching && maxBatchSize > 0 ? { dynamic_batching: batchingOf(metadata.scheduling ?? {}) } : {}),
+    ...(metadata.isCached === true ? { response_cache: { enable: true } } : {}),
+  }
+}
+
+function batchingOf(options: SchedulingOptions): DynamicBatching {
+  const { preferredBatchSizes: sizes, maxQueueDelayMs: delay, priorityLevels: levels, defaultPriority: usual } = options
+  const policies = [...(options.queuePolicies ?? [])].map(([level, policy]) => [String(level), policyOf(policy)])
+  return {
+    ...(sizes === undefined ? {} : { preferred_batch_size: sizes }),
+    ...(delay === undefined ? {} : { max_queue_delay_microseconds: Math.round(delay * 1000) }),
+    ...(levels === undefined ? {} : { priority_levels: levels }),
+    ...(usual === undefined ? {} : { default_priority_level: usual }),
+    ...(options.queuePolicy === undefined ? {} : { default_queue_policy: policyOf(options.queuePolicy) }),
+    ...(policies.length === 0 ? {} : { priority_queue_policy: Object.fromEntries(policies) }),
+  }
+}
+
+function policyOf({
+  timeoutAction,
+  defaultTimeoutMs,
+  allowTimeoutOverride,
+  maxQueueSize,
+}: QueuePolicy): ModelQueuePolicy {
+  return {
+    ...(timeoutAction === undefined ? {} : { timeout_action: timeoutAction === 'delay' ? 'DELAY' : 'REJECT' }),
+    ...(defaultTimeoutMs === undefined ? {} : { default_timeout_microseconds: Math.round(defaultTimeoutMs * 1000) }),
+    ...(allowTimeoutOverride === undefined ? {} : { allow_timeout_override: allowTimeoutOverride }),
+    ...(maxQueueSize === undefined ? {} : { max_queue_size: maxQueueSize }),
   }
 }
 

@@ -1,4 +1,5 @@
 /** What a model has answered so far: Triton's statistics extension. The names are those of its messages. */
+import type { SchedulingSnapshot } from '../core/scheduling.ts'
 import type { ModelStatus } from '../repository/status.ts'
 
 /** How often, and how long altogether, in nanoseconds. */
@@ -37,6 +38,47 @@ export interface ModelStatistics {
   readonly response_stats: Readonly<Record<string, never>>
   readonly batch_stats: readonly BatchStatistics[]
   readonly memory_usage: readonly { readonly type: string; readonly id: number; readonly byte_size: number }[]
+  /** This server's own: what the scheduler has learned. Not in gRPC's message. */
+  readonly scheduling?: SchedulingStatistics
+}
+
+/** What the scheduler of a model knows now; what is unknown is absent. */
+export interface SchedulingStatistics {
+  readonly batching: boolean
+  readonly reason: string
+  /** Time of a run: `alpha_ms + beta_ms * rows`, times `margin`. */
+  readonly alpha_ms?: number
+  readonly beta_ms?: number
+  readonly margin: number
+  readonly efficient_batch: number
+  readonly batch_size: number
+  /** Rows, per executor. */
+  readonly arrivals_per_second: number
+  readonly expected_wait_ms: number
+  readonly waiting_requests: number
+  readonly waiting_rows: number
+  readonly running_batches: number
+  readonly refusals: SchedulingSnapshot['refusals']
+  readonly isolations: number
+}
+
+export function schedulingStatistics(known: SchedulingSnapshot): SchedulingStatistics {
+  return {
+    batching: known.isBatching,
+    reason: known.reason,
+    ...(known.alphaMs === undefined ? {} : { alpha_ms: known.alphaMs }),
+    ...(known.betaMs === undefined ? {} : { beta_ms: known.betaMs }),
+    margin: known.margin,
+    efficient_batch: known.efficientBatch,
+    batch_size: known.batchSize,
+    arrivals_per_second: known.arrivalsPerMs * 1000,
+    expected_wait_ms: known.expectedWaitMs,
+    waiting_requests: known.waitingRequests,
+    waiting_rows: known.waitingRows,
+    running_batches: known.runningBatches,
+    refusals: known.refusals,
+    isolations: known.isolations,
+  }
 }
 
 /** Who counts: an observer of the data plane. */

@@ -91,6 +91,26 @@ const instanceGroup: Schema = {
   kind: { number: 4, kind: instanceKind },
 }
 
+const queuePolicy: Kind = {
+  fields: inOrder({
+    timeout_action: new Map([
+      ['REJECT', 0],
+      ['DELAY', 1],
+    ]),
+    default_timeout_microseconds: 'integer',
+    allow_timeout_override: 'bool',
+    max_queue_size: 'integer',
+  }),
+}
+const dynamicBatching: Schema = {
+  preferred_batch_size: { number: 1, kind: 'integer' },
+  max_queue_delay_microseconds: { number: 2, kind: 'integer' },
+  priority_levels: { number: 4, kind: 'integer' },
+  default_priority_level: { number: 5, kind: 'integer' },
+  default_queue_policy: { number: 6, kind: queuePolicy },
+  priority_queue_policy: { number: 7, kind: queuePolicy, isMap: true, hasNumberKeys: true },
+}
+
 const modelConfig: Schema = {
   name: { number: 1, kind: 'string' },
   platform: { number: 2, kind: 'string' },
@@ -100,9 +120,11 @@ const modelConfig: Schema = {
   output: { number: 6, kind: { fields: output } },
   instance_group: { number: 7, kind: { fields: instanceGroup } },
   default_model_filename: { number: 8, kind: 'string' },
+  dynamic_batching: { number: 11, kind: { fields: dynamicBatching } },
   parameters: { number: 14, kind: { fields: inOrder({ string_value: 'string' }) }, isMap: true },
   backend: { number: 17, kind: 'string' },
   model_transaction_policy: { number: 19, kind: { fields: inOrder({ decoupled: 'bool' }) } },
+  response_cache: { number: 24, kind: { fields: inOrder({ enable: 'bool' }) } },
 }
 
 export const modelConfigResponse = inOrder({ config: { fields: modelConfig } })

@@ -10,6 +10,8 @@ export interface Field {
   readonly kind: Kind
   /** The value is an object, written as a map from text. An array is written as repeated. */
   readonly isMap?: boolean
+  /** The keys of that map are unsigned integers. */
+  readonly hasNumberKeys?: boolean
   /** Written though it is the default: one of several choices. */
   readonly isChoice?: boolean
 }
@@ -38,7 +40,10 @@ function writeMap(writer: ProtoWriter, field: Field, members: object): void {
   for (const [key, value] of Object.entries(members).reverse() as [string, unknown][]) {
     const entry = writer.length
     writeValue(writer, { ...field, number: 2 }, value)
-    writer.string(1, key)
+    if (field.hasNumberKeys === true) {
+      writer.integer(Number(key))
+      writer.tag(1, wire.varint)
+    } else writer.string(1, key)
     writer.embed(field.number, entry)
   }
 }

@@ -58,7 +58,7 @@ export class ModelSlot {
       runtime: this.#runtime,
       memoryBytes: served?.model.memoryBytes ?? 0,
       ...(this.#loadMs === undefined ? {} : { loadMs: this.#loadMs }),
-      ...(served === undefined ? {} : { metadata: served.served }),
+      ...(served === undefined ? {} : { metadata: served.served, scheduling: () => served.model.scheduling() }),
     }
   }
 

@@ -19,7 +19,7 @@ export function outerSignature(inner: Signature, hooks: readonly Hooks[]): Signa
 /** @param versions ready versions of the model, oldest first */
 export function servedMetadata(
   ref: Required<ModelRef>,
-  { model, hooks }: LoadedModel,
+  { model, hooks, scheduling, isCached = false }: LoadedModel,
   versions: readonly string[],
 ): ServedMetadata {
   const labels = hooks.flatMap((hook) => [...(hook.labels ?? [])])
@@ -31,5 +31,7 @@ export function servedMetadata(
     hasExplainer: model.explain !== undefined,
     maxBatchSize: model.maxBatchSize,
     ...(labels.length === 0 ? {} : { labels: new Map(labels) }),
+    ...(scheduling === undefined ? {} : { scheduling }),
+    ...(isCached ? { isCached } : {}),
   }
 }

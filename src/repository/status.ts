@@ -1,6 +1,7 @@
 /** What can be known of a model without running it. */
 import type { ModelRef } from '../core/inference.ts'
 import type { ModelMetadata, TensorMetadata } from '../core/model.ts'
+import type { SchedulingOptions, SchedulingSnapshot } from '../core/scheduling.ts'
 
 export type ModelState = 'unloaded' | 'loading' | 'ready' | 'unloading' | 'failed'
 
@@ -15,6 +16,8 @@ export interface ModelStatus {
   readonly loadMs?: number
   /** Present while ready. */
   readonly metadata?: ServedMetadata
+  /** What the scheduler of the loaded instance knows at the moment of asking; counts begin with the load. */
+  readonly scheduling?: () => SchedulingSnapshot
 }
 
 /** Metadata as callers see it: the signature outside the hooks, and the versions that are ready. */
@@ -29,4 +32,8 @@ export interface ServedMetadata extends ModelMetadata {
   readonly maxBatchSize: number
   /** Names of the classes, by the output whose last dimension they number. */
   readonly labels?: ReadonlyMap<string, readonly string[]>
+  /** How its requests wait, as it was configured. */
+  readonly scheduling?: SchedulingOptions
+  /** Its answers are kept and given again to equal requests. */
+  readonly isCached?: boolean
 }

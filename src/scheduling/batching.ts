@@ -7,7 +7,7 @@ import { Bucket, Buckets, commonRows } from './bucket.ts'
 import type { Preparation } from './preparation-result.ts'
 
 /** Rows of one run where the model names no limit. */
-const defaultMaxRows = 128
+export const defaultMaxRows = 128
 /** Runs in a row that fail only because their requests share them. */
 const mostMergeFaults = 3
 /** Time between two lines about the batch size of one model. */

@@ -8,12 +8,12 @@ import { Batching } from './batching.ts'
 import type { Bucket } from './bucket.ts'
 import { commonRows } from './bucket.ts'
 import { Counts } from './counts.ts'
-import { MergedRun } from './merged-run.ts'
-import type { Linger } from './policy.ts'
-import { efficientBatch, isTooLate, rowsToTake } from './policy.ts'
+import { NextRun } from './next-run.ts'
+import { efficientBatch, isTooLate } from './policy.ts'
 import { QueueRules, timeoutOf } from './queue-rules.ts'
 import { deadlinePassed, deadlineUnreachable, sloMissed, timeoutExpired } from './refusals.ts'
-import { Running, type Run } from './running.ts'
+import { Runner } from './runner.ts'
+import { Running } from './running.ts'
 import type { SchedulingPolicy } from './scheduler.ts'
 import { Waiting } from './waiting.ts'
 import type { Lane } from './waiting-line.ts'
@@ -21,10 +21,10 @@ import { WaitingLine } from './waiting-line.ts'
 import { WakeUp } from './wake-up.ts'
 
 export class PredictQueue {
-  readonly #model: Model
   readonly #name: string
   readonly #sloMs: number
-  readonly #linger: Linger
+  readonly #nextRun: NextRun
+  readonly #runner: Runner
   readonly #rules: QueueRules
   readonly #batching: Batching
   readonly #line: WaitingLine
@@ -34,7 +34,6 @@ export class PredictQueue {
   readonly #wakeUp = new WakeUp(() => this.#plan())
   /** Came in this turn of the event loop. Most of them run before anyone has to listen to their signals. */
   #fresh: Waiting[] = []
-  #unwatched: MergedRun[] = []
   #isPlanned = false
   #order = 0
   /** When the first of those who wait runs out of time; may be too early. */
@@ -42,13 +41,8 @@ export class PredictQueue {
 
   constructor(model: Model, policy: SchedulingPolicy) {
     const options = policy.options ?? {}
-    this.#model = model
     this.#name = policy.name
     this.#sloMs = options.sloMs ?? Infinity
-    this.#linger = {
-      preferredBatchSizes: [...(options.preferredBatchSizes ?? [])].sort((a, b) => a - b),
-      maxQueueDelayMs: options.maxQueueDelayMs ?? 0,
-    }
     this.#rules = new QueueRules(options)
     this.#batching = new Batching(model, policy)
     this.#line = new WaitingLine(this.#rules.levels.length * 2)
@@ -60,6 +54,14 @@ export class PredictQueue {
       line: this.#line,
       running: this.#running,
       rules: this.#rules,
+    })
+    this.#nextRun = new NextRun(this.#admission, options)
+    this.#runner = new Runner({
+      model,
+      batching: this.#batching,
+      running: this.#running,
+      counts: this.#counts,
+      onEnd: () => this.#line.size > 0 && this.#plan(),
     })
   }
 
@@ -76,18 +78,24 @@ export class PredictQueue {
       this.#counts.refusals[refusal.reason] += 1
       return Promise.reject(refusal.error)
     }
+    const rules = this.#rules.levels[level]
     return new Promise((resolve, reject) => {
-      const rules = this.#rules.levels[level]
-      const waitMs = rules === undefined ? Infinity : timeoutOf(rules, deadline - nowMs)
-      const arrival = { batch, signal, bucket, rows, deadline, arrivedMs: nowMs, onStart: options?.onStart }
-      const more = { order: this.#order, sloDeadline: nowMs + this.#sloMs, timeoutMs: nowMs + waitMs }
-      const waiting = new Waiting({ ...arrival, ...more }, resolve, reject)
-      waiting.isProbe = this.#running.size === 0 && this.#line.size === 0
+      const waiting = new Waiting({
+        batch,
+        signal,
+        bucket,
+        rows,
+        order: this.#order,
+        arrivedMs: nowMs,
+        deadline,
+        sloDeadline: nowMs + this.#sloMs,
+        timeoutMs: rules === undefined ? Infinity : nowMs + timeoutOf(rules, deadline - nowMs),
+        onStart: options?.onStart,
+        resolve,
+        reject,
+      })
       this.#order += 1
-      this.#line.push(waiting, level * 2)
-      this.#expiresMs = Math.min(this.#expiresMs, deadline, waiting.timeoutMs)
-      this.#fresh.push(waiting)
-      this.#plan()
+      this.#enqueue(waiting, level)
     })
   }
 
@@ -115,6 +123,14 @@ export class PredictQueue {
     this.#wakeUp.clear()
   }
 
+  #enqueue(waiting: Waiting, level: number): void {
+    waiting.isProbe = this.#running.size === 0 && this.#line.size === 0
+    this.#line.push(waiting, level * 2)
+    this.#expiresMs = Math.min(this.#expiresMs, waiting.deadline, waiting.timeoutMs)
+    this.#fresh.push(waiting)
+    this.#plan()
+  }
+
   /** At the end of this turn of the event loop: what was read in it shares runs. */
   #plan(): void {
     if (this.#isPlanned) return
@@ -125,49 +141,28 @@ export class PredictQueue {
   readonly #turn = (): void => {
     this.#isPlanned = false
     const nowMs = performance.now()
-    if (this.#unwatched.length > 0) this.#watchRuns()
+    if (this.#runner.hasUnwatched) this.#runner.watch(this.#onAbort)
     if (nowMs >= this.#expiresMs) this.#expire(nowMs)
     while (this.#running.isFree && this.#line.size > 0) {
-      const lane = this.#line.next((candidate, first) => this.#take(candidate, first, nowMs) > 0)
-      if (lane === undefined) break
-      this.#dispatch(lane, nowMs)
+      const lane = this.#line.next((candidate, first) => this.#nextRun.rowsOf(candidate, first, nowMs) > 0)
+      const first = lane?.places.first
+      if (lane === undefined || first === undefined) break
+      this.#dispatch(lane, first, nowMs)
     }
     for (const waiting of this.#fresh) if (waiting.state === 'waiting') waiting.watch(this.#onAbort)
     this.#fresh.length = 0
     this.#setTimer(nowMs)
   }
 
-  /** Rows that the next run of a lane takes; 0 where it waits for more. */
-  #take(lane: Lane, first: Waiting, nowMs: number): number {
+  #dispatch(lane: Lane, first: Waiting, nowMs: number): void {
     const { bucket } = lane
-    const batchRows = this.#admission.batchRows(bucket, budgetOf(first))
-    if (!bucket.isMergeable) return batchRows
-    return rowsToTake(this.#linger, Math.max(bucket.waitingRows, first.rows), batchRows, this.#ageOf(first, nowMs))
-  }
-
-  /** Who has no time left for company is as old as can be. */
-  #ageOf(first: Waiting, nowMs: number): number {
-    return nowMs >= this.#lingersUntil(first) ? Infinity : nowMs - first.arrivedMs
-  }
-
-  #lingersUntil(first: Waiting): number {
-    const { latency, waitingRows, maxRows } = first.bucket
-    const lastMs = Math.min(first.deadline, first.sloDeadline)
-    const runMs = latency.margin * latency.predict(Math.min(maxRows, waitingRows + 1))
-    return Math.min(first.arrivedMs + this.#linger.maxQueueDelayMs, lastMs - runMs)
-  }
-
-  #dispatch(lane: Lane, nowMs: number): void {
-    const { bucket } = lane
-    const first = lane.places.first
-    if (first === undefined) return
-    const limit = this.#take(lane, first, nowMs)
+    const limit = this.#nextRun.rowsOf(lane, first, nowMs)
     const members = this.#gather(bucket, lane.level, limit, nowMs)
-    const [only] = members
-    if (only === undefined) return
+    if (members.length === 0) return
     if (bucket.isMergeable) this.#batching.decided(bucket, limit, nowMs)
-    if (members.length === 1) this.#runAlone(only)
-    else this.#runTogether(members, bucket)
+    if (limit > this.#admission.batchRows(bucket, Infinity)) bucket.exploredAtRun = bucket.latency.runs
+    this.#runner.start(members)
+    if (this.#runner.hasUnwatched) this.#plan()
   }
 
   /** Those who run together: in their order, from this level on, without the ones who are gone or late. */
@@ -207,111 +202,14 @@ export class PredictQueue {
     return true
   }
 
-  #runAlone(waiting: Waiting): void {
-    const { bucket, batch, rows, signal } = waiting
-    waiting.unwatch() // the model sees its signal
-    const run = this.#begin(waiting, bucket, rows)
-    this.#predict(batch, signal).then(
-      (outputs) => {
-        this.#succeeded(run, this.#batching.rowsOf(batch))
-        waiting.resolve(outputs)
-      },
-      (reason: unknown) => {
-        this.#end(run)
-        waiting.reject(reason)
-      },
-    )
-  }
-
-  #runTogether(members: readonly Waiting[], bucket: Bucket): void {
-    let rows = 0
-    for (const member of members) rows += member.rows
-    const merged = new MergedRun(members, rows)
-    let run: Run | undefined
-    for (const member of members) run = this.#begin(member, bucket, rows, run)
-    const started = run
-    if (started === undefined) return
-    this.#unwatched.push(merged)
-    this.#plan()
-    merged
-      .predict(this.#predict)
-      .then(
-        (outputs) => this.#answer(merged, started, outputs),
-        (reason: unknown) => this.#isolate(merged, started, reason),
-      )
-      .catch((reason: unknown) => this.#fail(merged, reason))
-  }
-
-  /** @param shared the run that it shares; a new one where absent */
-  #begin(waiting: Waiting, bucket: Bucket, rows: number, shared?: Run): Run {
-    waiting.state = 'running'
-    const run = shared ?? this.#running.begin(bucket, rows, performance.now())
-    waiting.onStart?.()
-    return run
-  }
-
-  /** Rejects where a model throws. */
-  readonly #predict = (batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]> => {
-    try {
-      return this.#model.predict(batch, signal)
-    } catch (reason) {
-      return Promise.reject(InferenceError.from(reason))
-    }
-  }
-
-  async #answer(merged: MergedRun, run: Run, outputs: readonly Tensor[]): Promise<void> {
-    try {
-      merged.answer(outputs)
-      run.bucket.mergeFaults = 0
-      this.#succeeded(run, merged.rows)
-    } catch (reason) {
-      this.#batching.turnOff(InferenceError.from(reason).message)
-      this.#counts.isolations += merged.members.length
-      await merged.singly(this.#predict)
-      this.#end(run)
-    }
-  }
-
-  async #isolate(merged: MergedRun, run: Run, reason: unknown): Promise<void> {
-    this.#counts.isolations += merged.members.length
-    this.#batching.isolated(run.bucket, await merged.isolate(reason, this.#predict))
-    this.#end(run)
-  }
-
-  #fail(merged: MergedRun, reason: unknown): void {
-    for (const member of merged.members) member.reject(InferenceError.from(reason))
-  }
-
-  #succeeded(run: Run, countedRows: number): void {
-    const ms = performance.now() - run.startedMs
-    run.bucket.latency.observe(run.rows, ms)
-    this.#counts.run(countedRows, ms)
-    this.#end(run)
-  }
-
-  #end(run: Run): void {
-    this.#running.end(run)
-    if (this.#line.size > 0) this.#plan()
-  }
-
-  /** Only runs that outlast a turn of the event loop have to know of callers that go away. */
-  #watchRuns(): void {
-    const runs = this.#unwatched
-    this.#unwatched = []
-    for (const run of runs) {
-      if (!run.hasEnded) for (const member of run.members) member.watch(this.#onAbort)
-    }
-  }
-
   readonly #onAbort = (waiting: Waiting): void => {
-    const { reason: cause } = waiting.signal as { readonly reason: unknown }
     if (waiting.state === 'waiting') {
       this.#line.leave(waiting)
-      this.#refuse(waiting, cancellationOf(waiting), InferenceError.from(cause))
+      this.#refuse(waiting, cancellationOf(waiting), InferenceError.from(waiting.signal.reason))
       return
     }
-    waiting.reject(InferenceError.from(cause))
-    waiting.run?.leave(cause)
+    waiting.reject(InferenceError.from(waiting.signal.reason))
+    waiting.run?.leave(waiting.signal.reason)
   }
 
   /** Whose time is over fails or waits on behind the others of its level. */
@@ -351,16 +249,12 @@ export class PredictQueue {
     let wakeMs = this.#expiresMs
     if (this.#running.isFree) {
       this.#line.next((_, first) => {
-        wakeMs = Math.min(wakeMs, this.#lingersUntil(first))
+        wakeMs = Math.min(wakeMs, this.#nextRun.waitsUntil(first))
         return false
       })
     }
     if (wakeMs < Infinity) this.#wakeUp.at(wakeMs, nowMs)
   }
-}
-
-function budgetOf(waiting: Waiting): number {
-  return Math.min(waiting.deadline, waiting.sloDeadline) - waiting.arrivedMs
 }
 
 function cancellationOf({ signal }: Waiting): RefusalReason {

@@ -97,9 +97,10 @@ export class Server {
     this.#sources = sources
     this.#repository = new ModelRepository(log)
     for (const { entry } of sources) this.#repository.announce(entry)
-    const metrics = new Metrics({ version, models: () => this.#repository.list() })
     const statistics = new Statistics()
     const responseCache = new ResponseCache(config.responseCacheBytes)
+    const models = () => this.#repository.list()
+    const metrics = new Metrics({ version, models, statistics, cache: responseCache })
     const labels = new VersionLabels()
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)

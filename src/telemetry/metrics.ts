@@ -1,21 +1,27 @@
-/** Every metric of this server: its name, its labels, and where its values come from. */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+/** The metrics of this server: their labels, and where their values come from. Their names are in `metric-names.ts`. */
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { ErrorCode, InferenceError } from '../core/errors.ts'
 import type { InferenceResponse, ModelRef, RequestContext } from '../core/inference.ts'
 import type { Call, InferenceObserver, Verb } from '../dataplane/dataplane.ts'
+import type { CacheUsage } from '../dataplane/response-cache.ts'
 import type { ModelStatus } from '../repository/status.ts'
+import { batchRowBounds, batchRowsOf } from './batch-rows.ts'
+import { kservePhase, metricNames } from './metric-names.ts'
+import { addModelMetrics, type ModelView } from './model-metrics.ts'
 import { ensure } from './observations.ts'
-import type { Observations } from './observations.ts'
+import { ObservedHistogram, type Labels } from './observed-histogram.ts'
 import { durationBounds, kserveBounds, ModelCounts, phases } from './request-counts.ts'
+import type { Statistics } from './statistics.ts'
 
 export interface MetricsOptions {
   /** Version of this server, for `servable_build_info`. */
   readonly version: string
   /** The models there are, asked at each scrape: `repository.list()`. */
   readonly models: () => readonly ModelStatus[]
+  /** What else is known of models: Triton's metrics are made of it. */
+  readonly statistics?: Statistics
+  readonly cache?: { readonly usage: CacheUsage }
 }
-
-type Labels = Readonly<Record<string, string>>
 
 /**
  * Counts what the data plane does and exposes it as Prometheus text, in a registry of its own: two servers in one process
@@ -24,17 +30,21 @@ type Labels = Readonly<Record<string, string>>
 export class Metrics implements InferenceObserver {
   readonly #registry = new Registry()
   readonly #models: () => readonly ModelStatus[]
+  readonly #statistics: Statistics | undefined
+  /** The models as they are at this scrape: all metrics tell of the same moment. */
+  #views: readonly ModelView[] = []
   readonly #counts = new Map<string, ModelCounts>()
   /** By the name that the caller gave, known or not; without the idle ones. */
   readonly #inFlight = new Map<string, number>()
 
-  constructor({ version, models }: MetricsOptions) {
+  constructor({ version, models, statistics, cache }: MetricsOptions) {
     this.#models = models
+    this.#statistics = statistics
     this.#addRequestMetrics()
     this.#addModelMetrics()
+    if (cache !== undefined) this.#addCacheMetrics(cache)
     const build = new Gauge({
-      name: 'servable_build_info',
-      help: 'Version of the server and of Node.js; always 1.',
+      ...metricNames.build,
       labelNames: ['version', 'node'],
       registers: [this.#registry],
     })
@@ -44,6 +54,7 @@ export class Metrics implements InferenceObserver {
 
   /** Everything measured, in Prometheus' text format. */
   async expose(): Promise<{ readonly contentType: string; readonly text: string }> {
+    this.#views = this.#models().map((status) => this.#viewOf(status))
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() }
   }
 
@@ -101,8 +112,7 @@ export class Metrics implements InferenceObserver {
     const registers = [this.#registry]
     const byModel = this.#counts
     const requests: Counter = new Counter({
-      name: 'servable_requests_total',
-      help: 'Requests answered, by what they asked for and the code they ended with.',
+      ...metricNames.requests,
       labelNames: ['model', 'version', 'protocol', 'verb', 'code'],
       registers,
       collect: () => {
@@ -115,30 +125,28 @@ export class Metrics implements InferenceObserver {
         }
       },
     })
-    const duration = {
-      name: 'servable_request_duration_seconds',
-      help: 'Time in the data plane: queue, hooks and model.',
-    }
     const durationLabels = ['model', 'version', 'protocol']
     this.#registry.registerMetric(
-      new ObservedHistogram(duration, durationLabels, durationBounds, function* () {
+      new ObservedHistogram(metricNames.duration, durationLabels, durationBounds, function* () {
         for (const [model, version, protocol, counts] of entries(byModel)) {
           yield [{ model, version, protocol }, counts.duration]
         }
       }),
     )
+    this.#registry.registerMetric(
+      new ObservedHistogram(metricNames.queueWait, ['model'], durationBounds, function* () {
+        for (const [model, counts] of byModel) yield [{ model }, counts.queueWait]
+      }),
+    )
     for (const phase of phases) {
-      const name = `request_${phase}_seconds` // KServe's
-      const help = `${phase} request latency`
       this.#registry.registerMetric(
-        new ObservedHistogram({ name, help }, ['model_name'], kserveBounds, function* () {
+        new ObservedHistogram(kservePhase(phase), ['model_name'], kserveBounds, function* () {
           for (const [model, counts] of byModel) yield [{ model_name: model }, counts.phases[phase]]
         }),
       )
     }
     const inFlight: Gauge = new Gauge({
-      name: 'servable_requests_in_flight',
-      help: 'Requests in the data plane right now, waiting ones included.',
+      ...metricNames.inFlight,
       labelNames: ['model'],
       registers,
       collect: () => {
@@ -150,36 +158,58 @@ export class Metrics implements InferenceObserver {
   }
 
   #addModelMetrics(): void {
-    const perModel = (name: string, help: string, value: (status: ModelStatus) => number | undefined): void => {
-      const gauge: Gauge = new Gauge({
-        name,
-        help,
-        labelNames: ['model', 'version'],
-        registers: [this.#registry],
-        collect: () => {
-          gauge.reset()
-          for (const status of this.#models()) {
-            const set = value(status)
-            if (set !== undefined) gauge.set({ model: status.ref.name, version: status.ref.version }, set)
-          }
-        },
-      })
-    }
-    perModel('servable_model_load_seconds', 'Time that the last load took.', ({ loadMs }) =>
-      loadMs === undefined ? undefined : loadMs / 1000,
+    addModelMetrics(this.#registry, () => this.#views)
+    const views = (): readonly ModelView[] => this.#views
+    this.#registry.registerMetric(
+      new ObservedHistogram(metricNames.batchRows, ['model', 'version'], batchRowBounds, function* () {
+        for (const { status, scheduling } of views()) {
+          if (scheduling === undefined) continue
+          yield [{ model: status.ref.name, version: status.ref.version }, batchRowsOf(scheduling.batches)]
+        }
+      }),
     )
-    perModel('servable_model_memory_bytes', 'Memory that the loaded weights hold.', ({ memoryBytes }) => memoryBytes)
-    perModel('servable_model_ready', '1 where the model answers requests.', ({ state }) => (state === 'ready' ? 1 : 0))
     const info: Gauge = new Gauge({
-      name: 'servable_model_info',
-      help: 'Where a ready model runs and why; always 1.',
+      ...metricNames.info,
       labelNames: ['model', 'version', 'runtime', 'device', 'placement', 'device_reason'],
       registers: [this.#registry],
       collect: () => {
         info.reset()
-        for (const status of this.#models()) if (status.state === 'ready') info.set(describe(status), 1)
+        for (const { status } of this.#views) if (status.state === 'ready') info.set(describe(status), 1)
       },
     })
+  }
+
+  #addCacheMetrics(cache: { readonly usage: CacheUsage }): void {
+    const registers = [this.#registry]
+    const entries: Gauge = new Gauge({
+      ...metricNames.cacheEntries,
+      registers,
+      collect: () => entries.set(cache.usage.entries),
+    })
+    const bytes: Gauge = new Gauge({
+      ...metricNames.cacheBytes,
+      registers,
+      collect: () => bytes.set(cache.usage.bytes),
+    })
+    const evictions: Counter = new Counter({
+      ...metricNames.cacheEvictions,
+      registers,
+      collect: () => {
+        evictions.reset()
+        evictions.inc(cache.usage.evictions)
+      },
+    })
+  }
+
+  #viewOf(status: ModelStatus): ModelView {
+    const scheduling = status.scheduling?.()
+    const isServed = status.state === 'ready'
+    return {
+      status,
+      scheduling,
+      statistics: isServed ? this.#statistics?.statisticsOf(status, scheduling) : undefined,
+      failures: isServed ? this.#statistics?.failuresOf(status.ref) : undefined,
+    }
   }
 }
 
@@ -213,50 +243,4 @@ function processMetrics() {
   }
   const names = processRegistry.getMetricsAsArray().map((metric) => metric.name)
   return names.flatMap((name) => processRegistry?.getSingleMetric(name) ?? [])
-}
-
-declare module 'prom-client' {
-  // What the registry calls in place of `get` where a metric has it; missing in the package's types.
-  interface Histogram {
-    getForPromString(): Promise<object>
-  }
-}
-
-/** Observations as a Prometheus histogram: prom-client's own looks its labels up on every observation. */
-class ObservedHistogram extends Histogram {
-  readonly #bounds: readonly number[]
-  readonly #children: () => Iterable<readonly [Labels, Observations]>
-  readonly #metricName: string
-
-  constructor(
-    { name, help }: { readonly name: string; readonly help: string },
-    labelNames: readonly string[],
-    bounds: readonly number[],
-    children: () => Iterable<readonly [Labels, Observations]>,
-  ) {
-    super({ name, help, labelNames, buckets: [...bounds], registers: [] })
-    this.#metricName = name
-    this.#bounds = bounds
-    this.#children = children
-  }
-
-  override async getForPromString(): Promise<object> {
-    const values = [...this.#children()].flatMap(([labels, observations]) => this.#lines(labels, observations))
-    return { ...(await super.getForPromString()), values }
-  }
-
-  #lines(sharedLabels: Labels, { counts, sum }: Observations) {
-    const name = this.#metricName
-    let total = 0
-    const lines = [...counts].map((count, bucket) => {
-      total += count
-      const le = this.#bounds[bucket] ?? '+Inf'
-      return { metricName: `${name}_bucket`, labels: { le }, sharedLabels, value: total }
-    })
-    return [
-      ...lines,
-      { metricName: `${name}_sum`, labels: {}, sharedLabels, value: sum },
-      { metricName: `${name}_count`, labels: {}, sharedLabels, value: total },
-    ]
-  }
 }

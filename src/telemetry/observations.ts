@@ -12,12 +12,13 @@ export class Observations {
     this.counts = new Float64Array(bounds.length + 1)
   }
 
-  observe(value: number): void {
+  /** @param times how often it was observed */
+  observe(value: number, times = 1): void {
     const bounds = this.#bounds
     let bucket = 0
     while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket += 1
-    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1
-    this.sum += value
+    this.counts[bucket] = (this.counts[bucket] ?? 0) + times
+    this.sum += value * times
   }
 }
 

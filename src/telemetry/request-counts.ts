@@ -37,6 +37,8 @@ export class ModelCounts {
     postprocess: new Observations(kserveBounds),
     explain: new Observations(kserveBounds),
   }
+  /** Seconds in the queue, of answered requests. */
+  readonly queueWait = new Observations(durationBounds)
   readonly versions = new Map<string, Map<Protocol, ProtocolCounts>>()
 
   of(version: string, protocol: Protocol): ProtocolCounts {
@@ -47,8 +49,10 @@ export class ModelCounts {
   /** Adds the parts of one answered call, as KServe times them. */
   addTimings(verb: Verb, timings: Timings): void {
     this.phases.preprocess.observe(timings.preprocessMs / 1000)
-    if (verb === 'infer') this.phases.predict.observe(timings.predictMs / 1000)
-    else this.phases.explain.observe(timings.explainMs / 1000)
+    if (verb === 'infer') {
+      this.phases.predict.observe(timings.predictMs / 1000)
+      this.queueWait.observe(timings.queueMs / 1000)
+    } else this.phases.explain.observe(timings.explainMs / 1000)
     this.phases.postprocess.observe(timings.postprocessMs / 1000)
   }
 }

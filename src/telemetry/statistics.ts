@@ -1,8 +1,30 @@
 /** Counts what each version of a model answers, for Triton's statistics extension. */
+import type { ErrorCode, InferenceError } from '../core/errors.ts'
+import type { ModelRef } from '../core/inference.ts'
+import type { BatchCount } from '../core/scheduling.ts'
 import type { Call, InferenceObserver } from '../dataplane/call.ts'
-import type { BatchStatistics, Duration, ModelStatistics, StatisticsSource } from '../dataplane/statistics.ts'
+import {
+  schedulingStatistics,
+  type BatchStatistics,
+  type Duration,
+  type ModelStatistics,
+  type StatisticsSource,
+} from '../dataplane/statistics.ts'
 import type { ModelStatus } from '../repository/status.ts'
 import { ensure } from './observations.ts'
+
+/** Why a request failed, in Triton's words. */
+export const failureReasons = ['REJECTED', 'CANCELED', 'BACKEND', 'OTHER'] as const
+export type FailureReason = (typeof failureReasons)[number]
+export type Failures = Readonly<Record<FailureReason, number>>
+
+const reasonOf: Partial<Record<ErrorCode, FailureReason>> = {
+  resource_exhausted: 'REJECTED',
+  unavailable: 'REJECTED',
+  deadline_exceeded: 'REJECTED',
+  cancelled: 'CANCELED',
+  internal: 'BACKEND',
+}
 
 /** Batch sizes that are told apart; a caller must not grow the list without end. */
 const maxBatchSizes = 1000
@@ -45,34 +67,57 @@ class Compute {
 class VersionCounts {
   lastInference = 0
   rows = 0
+  /** Runs that no scheduler counts: of models that answer whole requests, or in streams. */
   executions = 0
   readonly success = new Sum()
   readonly fail = new Sum()
   readonly queue = new Sum()
   readonly compute = new Compute()
+  readonly cacheHit = new Sum()
+  readonly cacheMiss = new Sum()
+  readonly failures = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 }
   readonly byBatchSize = new Map<number, Compute>()
 
-  succeed({ timings, rows }: Call): void {
+  succeed({ timings, rows, isScheduled, cache }: Call): void {
     this.success.add(timings.totalMs)
     this.queue.add(timings.queueMs)
+    if (cache !== undefined) (cache.isHit ? this.cacheHit : this.cacheMiss).add(cache.ms)
     if (rows === undefined) return
     this.rows += rows
-    this.executions += 1
     this.compute.add(timings)
+    if (isScheduled === true) return
+    this.executions += 1
     if (this.byBatchSize.has(rows) || this.byBatchSize.size < maxBatchSizes) {
       ensure(this.byBatchSize, rows, () => new Compute()).add(timings)
     }
   }
 
-  get batches(): readonly BatchStatistics[] {
-    const sizes = [...this.byBatchSize].sort(([left], [right]) => left - right)
-    return sizes.map(([size, compute]) => ({ batch_size: size, ...compute.value }))
+  /** By the rows of a run: what was counted here, and what the scheduler counted. */
+  batches(scheduled: readonly BatchCount[]): readonly BatchStatistics[] {
+    const sizes = new Map<number, BatchStatistics>()
+    for (const [size, compute] of this.byBatchSize) sizes.set(size, { batch_size: size, ...compute.value })
+    for (const { rows, executions, computeMs } of scheduled) {
+      const known = sizes.get(rows)
+      const besides = { count: executions, ns: 0 }
+      sizes.set(rows, {
+        batch_size: rows,
+        compute_input: added(known?.compute_input, besides),
+        compute_infer: added(known?.compute_infer, { count: executions, ns: Math.round(computeMs * 1e6) }),
+        compute_output: added(known?.compute_output, besides),
+      })
+    }
+    return [...sizes.values()].sort((left, right) => left.batch_size - right.batch_size)
   }
 }
 
-const none: Duration = { count: 0, ns: 0 }
+function added(left: Duration | undefined, right: Duration): Duration {
+  return left === undefined ? right : { count: left.count + right.count, ns: left.ns + right.ns }
+}
 
-/** Each answered request counts as one run of its model, with the rows that it brought. Explanations are not counted. */
+/**
+ * Counts requests and their rows; runs are counted by the scheduler of the model, from its load on, and here where it has
+ * none. Explanations are not counted.
+ */
 export class Statistics implements InferenceObserver, StatisticsSource {
   readonly #models = new Map<string, Map<string, VersionCounts>>()
   readonly #now: () => number
@@ -86,32 +131,42 @@ export class Statistics implements InferenceObserver, StatisticsSource {
     this.#countsOf(call)?.succeed(call)
   }
 
-  onError(call: Call): void {
-    this.#countsOf(call)?.fail.add(call.timings.totalMs)
+  onError(call: Call, { code }: InferenceError): void {
+    const counts = this.#countsOf(call)
+    if (counts === undefined) return
+    counts.fail.add(call.timings.totalMs)
+    counts.failures[reasonOf[code] ?? 'OTHER'] += 1
   }
 
-  statisticsOf({ ref, memoryBytes, metadata }: ModelStatus): ModelStatistics {
+  failuresOf({ name, version }: Required<ModelRef>): Failures {
+    return (this.#models.get(name)?.get(version) ?? new VersionCounts()).failures
+  }
+
+  statisticsOf(status: ModelStatus, scheduling = status.scheduling?.()): ModelStatistics {
+    const { ref, memoryBytes, metadata } = status
+    const runs = scheduling?.batches ?? []
     const counts = this.#models.get(ref.name)?.get(ref.version) ?? new VersionCounts()
     const gpu = /^cuda:(\d+)$/.exec(String(metadata?.parameters?.['device']))?.[1]
     return {
       ...ref,
       last_inference: counts.lastInference,
       inference_count: counts.rows,
-      execution_count: counts.executions,
+      execution_count: runs.reduce((sum, { executions }) => sum + executions, counts.executions),
       inference_stats: {
         success: counts.success.value,
         fail: counts.fail.value,
         queue: counts.queue.value,
         ...counts.compute.value,
-        cache_hit: none,
-        cache_miss: none,
+        cache_hit: counts.cacheHit.value,
+        cache_miss: counts.cacheMiss.value,
       },
       response_stats: {},
-      batch_stats: counts.batches,
+      batch_stats: counts.batches(runs),
       memory_usage:
         memoryBytes > 0
           ? [{ type: gpu === undefined ? 'CPU' : 'GPU', id: Number(gpu ?? 0), byte_size: memoryBytes }]
           : [],
+      ...(scheduling === undefined ? {} : { scheduling: schedulingStatistics(scheduling) }),
     }
   }
 

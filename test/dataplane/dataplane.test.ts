@@ -5,6 +5,7 @@ import type { Hooks, Model } from '../../src/core/model.ts'
 import { tensor } from '../../src/core/tensor.ts'
 import { DataPlane, type Call, type InferenceObserver } from '../../src/dataplane/dataplane.ts'
 import { ModelRepository } from '../../src/repository/model-repository.ts'
+import { schedule } from '../../src/scheduling/scheduler.ts'
 
 const double: Model = {
   metadata: {
@@ -27,8 +28,9 @@ const double: Model = {
 }
 
 async function planeOf(model: Model, hooks: readonly Hooks[] = [], observers: InferenceObserver[] = []) {
+  const load = async () => ({ model: schedule(model, { name: 'm', maxQueueSize: 10 }), hooks })
   const repository = new ModelRepository()
-  await repository.load({ ref: { name: 'm', version: '1' }, runtime: 'test', load: async () => ({ model, hooks }) })
+  await repository.load({ ref: { name: 'm', version: '1' }, runtime: 'test', load })
   return new DataPlane(repository, observers)
 }
 

@@ -1,5 +1,6 @@
 /** What is counted of each version. */
 import { describe, expect, it } from 'vitest'
+import { InferenceError } from '../../src/core/errors.ts'
 import type { Call } from '../../src/dataplane/call.ts'
 import type { ModelStatus } from '../../src/repository/status.ts'
 import { Statistics } from '../../src/telemetry/statistics.ts'
@@ -27,7 +28,7 @@ describe('Statistics', () => {
     statistics.onResponse(callOf())
     statistics.onResponse(callOf({ rows: 1 }))
     statistics.onResponse(callOf())
-    statistics.onError(callOf())
+    statistics.onError(callOf(), new InferenceError('internal', 'internal error'))
     const found = statistics.statisticsOf(status)
     expect(found).toMatchObject({ ...ref, last_inference: 1234, inference_count: 7, execution_count: 3 })
     expect(found.inference_stats).toMatchObject({
@@ -49,7 +50,7 @@ describe('Statistics', () => {
     const statistics = new Statistics()
     const { verb, request, context, timings } = callOf()
     statistics.onResponse(callOf({ verb: 'explain' }))
-    statistics.onError({ verb, request, context, timings })
+    statistics.onError({ verb, request, context, timings }, new InferenceError('not_found', 'unknown'))
     expect(statistics.statisticsOf(status)).toMatchObject({ last_inference: 0, inference_count: 0 })
     expect(statistics.statisticsOf(status).inference_stats.fail).toEqual({ count: 0, ns: 0 })
   })
