@@ -16,7 +16,7 @@ const overloadBar = 0.75
 const simulationBar = 0.1
 const drainBarMs = 1000
 
-/** The SLO is so many times what one row takes. */
+/** The SLO is so many times what one row takes in the server. */
 const sloRuns = 10
 /** Clients that fill the queue to measure the capacity. */
 const clients = 64
@@ -56,12 +56,15 @@ interface Ground {
   readonly sloMs: number
   /** Of the server, in rows per second. */
   readonly capacity: number
+  /** What runs take in the server over what they take alone. */
+  readonly slowness: number
 }
 
 async function measure(model: BenchModel, planned: readonly Scenario[], { seconds }: RoundOptions): Promise<Report> {
   const plain = () => startServable([model.directory], { core: 'any' })
   const capacity = await withServers({ plain }, (servers) => capacityOf(servers.plain, model, seconds))
-  const ground = { model, capacity, sloMs: Math.round(sloRuns * timeOf(model, 1)) }
+  const slowness = slownessOf(model, capacity)
+  const ground = { model, capacity, slowness, sloMs: Math.round(sloRuns * slowness * timeOf(model, 1)) }
   const flags = ['--slo-ms', String(ground.sloMs)]
   const limited = () => startServable([model.directory], { core: 'any', flags })
   const judged = await withServers({ limited }, async (servers) => {
@@ -145,13 +148,18 @@ function judge(ground: Ground, scenario: Scenario, account: Generated): Judged {
   return { row, verdicts }
 }
 
-/** The model is as slow as the whole server: α and β are those of the bare runs, scaled to the capacity that was measured. */
-function simulatedShare({ model, capacity, sloMs }: Ground, { process, load }: Scenario, seconds: number): number {
+/** By the capacity: all that the server does beside the runs counts as if they took longer. */
+function slownessOf({ runs }: BenchModel, capacity: number): number {
+  const { alphaMs, betaMs } = lineOf(runs)
+  return ((clients / (alphaMs + betaMs * clients)) * 1000) / capacity
+}
+
+function simulatedShare(ground: Ground, { process, load }: Scenario, seconds: number): number {
+  const { model, capacity, slowness, sloMs } = ground
   const { alphaMs, betaMs } = lineOf(model.runs)
-  const scale = ((clients / (alphaMs + betaMs * clients)) * 1000) / capacity
   return simulate({
-    alphaMs: alphaMs * scale,
-    betaMs: betaMs * scale,
+    alphaMs: alphaMs * slowness,
+    betaMs: betaMs * slowness,
     maxRows,
     sloMs,
     arrivals: arrivals({ process, perSecond: load * capacity, seconds, seed }),
