@@ -119,7 +119,10 @@ export function modelConfigOf(metadata: ServedMetadata, runtime: string, isBatch
 
 function batchingOf(options: SchedulingOptions): DynamicBatching {
   const { preferredBatchSizes: sizes, maxQueueDelayMs: delay, priorityLevels: levels, defaultPriority: usual } = options
-  const policies = [...(options.queuePolicies ?? [])].map(([level, policy]) => [String(level), policyOf(policy)])
+  const policies = Array.from(
+    options.queuePolicies ?? [],
+    ([level, policy]) => [String(level), policyOf(policy)] as const,
+  )
   return {
     ...(sizes === undefined ? {} : { preferred_batch_size: sizes }),
     ...(delay === undefined ? {} : { max_queue_delay_microseconds: Math.round(delay * 1000) }),

@@ -33,9 +33,7 @@ const block = z.strictObject({
   priority_levels: z.int().min(0).max(maxPriorityLevels).optional(),
   default_priority_level: z.int().min(1).optional(),
   default_queue_policy: queuePolicy.optional(),
-  priority_queue_policy: z
-    .record(z.string().regex(/^[1-9]\d*$/, 'a level is an integer from 1'), queuePolicy)
-    .optional(),
+  priority_queue_policy: z.record(z.string(), queuePolicy).optional(),
 })
 
 type Block = z.infer<typeof block>
@@ -87,7 +85,8 @@ function checkPriorities(given: Block, complain: Complain): void {
     complain('default_priority_level', `${usual} is none of the levels; priority_levels is ${levels}`)
   }
   for (const level of Object.keys(given.priority_queue_policy ?? {})) {
-    if (Number(level) > levels) {
+    if (!/^[1-9]\d*$/.test(level)) complain('priority_queue_policy', `a level is an integer from 1, got '${level}'`)
+    else if (Number(level) > levels) {
       complain('priority_queue_policy', `${level} is none of the levels; priority_levels is ${levels}`)
     }
   }
