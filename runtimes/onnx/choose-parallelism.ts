@@ -44,20 +44,15 @@ export function chooseParallelism({ cpus, oneThreadUs, allThreadsUs, weightBytes
   const speedUp = Math.min(cpus, Math.max(1, oneThreadUs / allThreadsUs))
   const told = `${cpus} threads make a run ${speedUp.toFixed(1)} times as fast (${describe(oneThreadUs)}, ${describe(allThreadsUs)})`
   const parallel = (1 - 1 / speedUp) / (1 - 1 / cpus)
-  const affordable = 1 + Math.floor(mostFurtherBytes / Math.max(1, weightBytes))
-  for (let instances = 1; instances <= cpus; instances += 1) {
-    const threads = Math.floor(cpus / instances)
+  const most = Math.min(cpus, 1 + Math.floor(mostFurtherBytes / Math.max(1, weightBytes)))
+  for (let instances = 1; instances <= most; instances += 1) {
+    if (cpus % instances !== 0) continue
+    const threads = cpus / instances
     const throughput = instances / (1 - parallel + parallel / threads)
     if (throughput >= enough * cpus) return { threads, instances, reason: `${told}: ${counted(instances, threads)}` }
-    if (instances + 1 > affordable) {
-      return {
-        threads,
-        instances,
-        reason: `${told}, more sessions would take too much memory: ${counted(instances, threads)}`,
-      }
-    }
   }
-  return { threads: 1, instances: cpus, reason: `${told}: ${counted(cpus, 1)}` }
+  const threads = Math.floor(cpus / most)
+  return { threads, instances: most, reason: `${told}, more would take too much memory: ${counted(most, threads)}` }
 }
 
 function counted(instances: number, threads: number): string {

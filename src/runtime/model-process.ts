@@ -46,8 +46,8 @@ export interface ModelProcessOptions {
   readonly log: Log
   /** A run that takes longer is taken for hung, and its process killed. */
   readonly runTimeoutMs: number
-  /** Told once, when it has ended without being told to. */
-  readonly onDeath: (death: Death) => void
+  /** Told once, when it has ended without being told to. @returns true where it is started again */
+  readonly onDeath: (death: Death) => boolean
 }
 
 /** A message that waits for its reply. */
@@ -126,6 +126,7 @@ export class ModelProcess {
   async end(): Promise<void> {
     if (this.#isEnded) return
     this.#isEnding = true
+    this.#ref() // whoever closes waits for the end
     if (this.#sent.length > 0) this.#kill()
     else {
       const obeyed = new Promise<void>((resolve) =>
@@ -185,28 +186,34 @@ export class ModelProcess {
     for (const { call, onAbort } of this.#unsent) call.signal.removeEventListener('abort', onAbort)
     this.#sent.length = 0
     this.#unsent.length = 0
+    if (this.#isEnding) {
+      const closed = new InferenceError('internal', 'the session is closed')
+      front?.reject(closed)
+      for (const call of notBegun) call.reject(closed)
+      return
+    }
     const lastWords = this.#lastWords.text
-    const livedMs = until - this.#startedAt
-    front?.reject(this.#obituary(how + this.#fault, front, lastWords))
-    if (this.#isEnding)
-      for (const call of notBegun) call.reject(new InferenceError('internal', 'the session is closed'))
-    else this.#options.onDeath({ how: this.#isHung ? 'hung and was killed' : how, lastWords, livedMs, notBegun })
+    const told = this.#isHung ? 'hung and was killed' : how + this.#fault
+    const isRestarted = this.#options.onDeath({ how: told, lastWords, livedMs: until - this.#startedAt, notBegun })
+    front?.reject(front.call === undefined ? this.#stillborn(told, lastWords) : this.#obituary(told, isRestarted))
+  }
+
+  /** What is read of a session that could not be opened. */
+  #stillborn(how: string, lastWords: string): InferenceError {
+    const words = lastWords === '' ? '' : `. Its last words: ${lastWords}`
+    const text = `the process of model '${this.#options.name}' ${how} while it opened the model${words}`
+    return new InferenceError('internal', text)
   }
 
   /** What the caller reads whose run the process did not survive. */
-  #obituary(how: string, front: Sent, lastWords: string): InferenceError {
+  #obituary(how: string, isRestarted: boolean): InferenceError {
     const { name, runTimeoutMs } = this.#options
-    if (this.#isEnding) return new InferenceError('internal', 'the session is closed')
+    const next = isRestarted ? 'it is started again' : 'it is given up'
     if (this.#isHung) {
-      const text = `model '${name}' ran longer than its run_timeout_seconds (${runTimeoutMs / 1000}): its process was killed and is started again`
+      const text = `model '${name}' ran longer than its run_timeout_seconds (${runTimeoutMs / 1000}): its process was killed; ${next}`
       return new InferenceError('deadline_exceeded', text)
     }
-    if (front.call === undefined) {
-      const words = lastWords === '' ? '' : `. Its last words: ${lastWords}`
-      return new InferenceError('internal', `the process of model '${name}' ${how} while it opened the model${words}`)
-    }
-    const text = `the process of model '${name}' ${how} while it ran this request; it is started again`
-    return new InferenceError('internal', text)
+    return new InferenceError('internal', `the process of model '${name}' ${how} while it ran this request; ${next}`)
   }
 
   get #mayHaveOneMore(): boolean {
@@ -287,6 +294,7 @@ export class ModelProcess {
 
   /** An idle process does not keep the program from ending. */
   #unref(): void {
+    if (this.#isEnding) return
     this.#child.unref()
     this.#channel.unref()
     socketAt(this.#child, lifelineFd).unref()

@@ -95,12 +95,14 @@ export class ProcessSeat {
     if (state.kind === 'open' || state.kind === 'opening') await state.process.end()
   }
 
-  #onDeath(process: ModelProcess, death: Death): void {
+  /** @returns true where it is started again */
+  #onDeath(process: ModelProcess, death: Death): boolean {
     const state = this.#state
     const isOpen = state.kind === 'open' && state.process === process
     // While it is opened, whoever opens it is told by the failure.
     if (isOpen) this.#afterDeath(death.how, death.livedMs, death.lastWords)
     this.#options.onLeft(death.notBegun)
+    return this.#state.kind === 'waiting'
   }
 
   #afterDeath(how: string, livedMs: number, lastWords: string): void {

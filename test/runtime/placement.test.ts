@@ -177,6 +177,8 @@ describe('threads', () => {
       for (const placement of ['pool', 'thread', 'process']) {
         const session = await place(new URL('${scripted.href}'), {}, placement)
         await session.run({ inputs: [] }, new AbortController().signal)
+        const closed = await place(new URL('${scripted.href}'), {}, placement)
+        await closed.close()
       }
       console.log('done')`
     const node = [process.execPath, ['--input-type=module', '--eval', program]] as const

@@ -1,4 +1,5 @@
 /** Model specifications for tests. */
+import { setMaxListeners } from 'node:events'
 import { basename, dirname } from 'node:path'
 import type { ModelSpec } from '../../src/runtime/index.ts'
 
@@ -18,4 +19,6 @@ export function specOf(file: string, changes: Partial<ModelSpec> = {}): ModelSpe
   }
 }
 
+/** Handed to any number of calls at once. */
 export const never: AbortSignal = new AbortController().signal
+setMaxListeners(1000, never)

@@ -18,7 +18,9 @@ const slow = ['slow-100ms', 'slow-20ms', 'det']
 /** All of them but for the many small graphs, which differ in datatypes and operators only, and the slow ones. */
 function placementsOf(folder: string): readonly PlacementRequest[] {
   if (slow.some((name) => folder.endsWith(name))) return ['auto']
-  return folder.includes(`${sep}synthetic${sep}`) ? ['pool', 'inline'] : ['pool', 'inline', 'thread', 'auto']
+  return folder.includes(`${sep}synthetic${sep}`)
+    ? ['pool', 'inline', 'process']
+    : ['pool', 'inline', 'thread', 'process', 'auto']
 }
 
 /** Held for the whole run: a pool thread ends with its last session, and starting one takes longer than most cases. */

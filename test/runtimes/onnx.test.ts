@@ -21,7 +21,7 @@ async function load(file: string, changes: Partial<ModelSpec> = {}, log: Log = s
   return model
 }
 
-for (const placement of ['auto', 'inline', 'pool', 'thread'] as const) {
+for (const placement of ['auto', 'inline', 'pool', 'thread', 'process'] as const) {
   describeContract(`onnx, placement ${placement}`, {
     runtime: onnx,
     spec: specOf(fileOf('iris-logreg'), { placement, maxBatchSize: 64, instances: 2 }),
