@@ -23,6 +23,8 @@ export interface InferenceResponse {
   readonly model: Required<ModelRef>
   readonly outputs: readonly Tensor[]
   readonly parameters?: Parameters
+  /** Headers (REST) or trailing metadata (gRPC) of the answer, where the model or a hook sets some; ASCII. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** What travels beside a request and is not part of it. */

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import type { Bag } from '../core/bag.ts'
 import { InferenceError } from '../core/errors.ts'
-import type { RequestContext } from '../core/inference.ts'
+import type { InferenceResponse, RequestContext } from '../core/inference.ts'
+import { trailerOf } from './trailer.ts'
 import { giveBackController, takeController, type SpareController } from '../dataplane/spare-controllers.ts'
 
 /** Unique among servers, so that ids stay apart where logs are gathered. */
@@ -26,6 +27,7 @@ export class GrpcContext implements RequestContext {
   #headers: Record<string, string> | undefined
   #spare: SpareController | undefined
   #isReleased = false
+  #trailer: Metadata | undefined
 
   /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
   constructor(call: ServerCall, protocol: GrpcProtocol = 'grpc-v2', inFlight?: Bag<GrpcContext>) {
@@ -63,6 +65,16 @@ export class GrpcContext implements RequestContext {
       }
     }
     return this.#headers
+  }
+
+  /** What the answer brings after its message; nothing where no model set a header. */
+  get trailer(): Metadata | undefined {
+    return this.#trailer
+  }
+
+  /** Takes the headers of a response into the trailer. @throws InferenceError `internal` where none can carry them */
+  answerWith({ headers }: Pick<InferenceResponse, 'headers'>): void {
+    if (headers !== undefined) this.#trailer = trailerOf(headers)
   }
 
   /** Fires the signal, where somebody holds it. */

@@ -45,6 +45,7 @@ function answer(
 
   async function run(): Promise<Uint8Array> {
     const response = await door.dataPlane.infer(request, context)
+    context.answerWith(response)
     return encodeExampleResponse(exampleResult(verb, response, rows), answeredSpec(spec, response.model.version))
   }
 }
@@ -56,7 +57,8 @@ export function multiInference(door: Door, bytes: Buffer, context: GrpcContext):
   const runs = new Map<string | undefined, Prepared>()
   for (const { spec, methodName } of tasks) {
     checkExampleSignature(verbOf(methodName), spec.signatureName)
-    if (!runs.has(spec.version)) runs.set(spec.version, prepare(door, spec, input, context))
+    const version = versionKey(spec)
+    if (!runs.has(version)) runs.set(version, prepare(door, spec, input, context))
   }
   return answerTasks(door, tasks, runs, context)
 }
@@ -70,7 +72,8 @@ async function answerTasks(
   const answers = await Promise.all(
     Array.from(runs, async ([version, { request, rows }]) => {
       const response = await door.dataPlane.infer(request, context)
-      const own = tasks.filter(({ spec }) => spec.version === version)
+      context.answerWith(response)
+      const own = tasks.filter(({ spec }) => versionKey(spec) === version)
       return own.map((task) => ({
         task,
         spec: answeredSpec(task.spec, response.model.version),
@@ -97,6 +100,11 @@ function checkTasks(tasks: readonly InferenceTask[]): void {
     if (seen.has(pair)) throw invalid(`Duplicate evaluation of signature: ${signatureOf(spec)}`)
     seen.add(pair)
   }
+}
+
+/** The same for tasks that one run of the model answers. */
+function versionKey({ version, versionLabel }: ModelSpec): string | undefined {
+  return versionLabel === undefined ? version : `label ${versionLabel}`
 }
 
 function verbOf(methodName: string): ExampleVerb {

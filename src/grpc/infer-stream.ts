@@ -1,5 +1,5 @@
 /** `ModelStreamInfer`: many requests and their responses over one call. */
-import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js'
+import type { handleBidiStreamingCall, Metadata, ServerDuplexStream } from '@grpc/grpc-js'
 import { encodeGrpcStreamResponse, peekGrpcInferRequest } from '../codec/v2-grpc.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceResponse } from '../core/inference.ts'
@@ -8,6 +8,7 @@ import { shuttingDown, type Door } from './door.ts'
 import { decodeCall, withId } from './infer-call.ts'
 import { asBuffer, errorOf } from './service.ts'
 import { detailsOf, statusOf } from './status.ts'
+import { trailerOf } from './trailer.ts'
 
 /** Requests of one stream that run at once; the next is read when one is done. */
 const maxConcurrent = 64
@@ -32,6 +33,8 @@ class InferStream {
   #turn = Promise.resolve()
   #running = 0
   #isReadToEnd = false
+  /** Of the last response whose model set headers. */
+  #trailer: Metadata | undefined
   #waitingForRoom: (() => void)[] = []
 
   constructor(door: Door, call: ServerDuplexStream<Buffer, Buffer>) {
@@ -82,6 +85,7 @@ class InferStream {
       const named = withId(request, nextRequestId())
       let only: InferenceResponse | undefined
       await this.#door.dataPlane.stream(named, context, async (response, isOnly) => {
+        if (response.headers !== undefined) this.#trailer = trailerOf(response.headers)
         if (isOnly) only = response
         else {
           passTurn()
@@ -136,7 +140,7 @@ class InferStream {
 
   #endIfDone(): void {
     if (this.#running > 0 || this.#call.destroyed || this.#call.writableEnded) return
-    if (this.#isReadToEnd) this.#call.end()
+    if (this.#isReadToEnd) this.#call.end(this.#trailer)
     else if (this.#door.isDraining) this.#call.emit('error', statusOf(shuttingDown()))
   }
 }

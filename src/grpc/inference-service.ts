@@ -77,6 +77,7 @@ function isModelReady(door: Door, request: Buffer): boolean {
 async function infer(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
   const { request, wantsTyped } = decodeCall(door, bytes)
   const response = await door.dataPlane.infer(withId(request, context.requestId), context)
+  context.answerWith(response)
   return encodeGrpcInferResponse(response, { isTyped: wantsTyped })
 }
 

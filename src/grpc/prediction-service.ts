@@ -66,7 +66,9 @@ function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8
   return run()
 
   async function run(): Promise<Uint8Array> {
-    const { model, outputs } = await door.dataPlane.infer(request, context)
+    const response = await door.dataPlane.infer(request, context)
+    context.answerWith(response)
+    const { model, outputs } = response
     return encodePredictResponse({ spec: answeredSpec(call.spec, model.version), outputs })
   }
 }

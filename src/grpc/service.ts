@@ -49,7 +49,7 @@ export function unary(
     const context = new GrpcContext(call, protocol, inFlight)
     const succeed = (response: Uint8Array): void => {
       context.release()
-      callback(null, asBuffer(response))
+      callback(null, asBuffer(response), context.trailer)
     }
     const fail = (reason: unknown): void => {
       context.release()

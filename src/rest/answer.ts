@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { promisify } from 'node:util'
 import { deflate, deflateSync, gzip, gzipSync } from 'node:zlib'
 import type { LogFields } from '../core/log.ts'
+import { answerHeaders } from '../dataplane/response-headers.ts'
 import { encodingFor } from './accept-encoding.ts'
 import type { Door } from './options.ts'
 import { givenIdOf } from './request-context.ts'
@@ -34,8 +35,10 @@ export interface AnswerHeaders {
   readonly headerLength?: number | undefined
   /** By the body where absent. */
   readonly contentType?: string
-  /** More headers. */
+  /** More headers, the door's own. */
   readonly more?: Readonly<Record<string, string>>
+  /** Those that the model set. */
+  readonly given?: Readonly<Record<string, string>> | undefined
 }
 
 /** Writes a 200 with the body of an inference. */
@@ -43,11 +46,12 @@ export async function sendInference(
   reply: FastifyReply,
   context: HttpContext,
   body: Body,
-  { headerLength, contentType, more }: AnswerHeaders,
+  { headerLength, contentType, more, given: own }: AnswerHeaders,
 ): Promise<void> {
   context.release()
   const headers: string[] = ['Content-Type', contentType ?? (headerLength === undefined ? json : binary)]
   if (more !== undefined) for (const [name, value] of Object.entries(more)) headers.push(name, value)
+  if (own !== undefined) headers.push(...answerHeaders(own).flat())
   if (headerLength !== undefined) headers.push('Inference-Header-Content-Length', String(headerLength))
   const given = reply.request.raw.headers
   const givenId = givenIdOf(given)

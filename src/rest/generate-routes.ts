@@ -76,7 +76,8 @@ function decode({ dataPlane }: Door, request: Request): Generation {
 
 const generate: Answer = async (door, { request, encode }, context, reply) => {
   try {
-    await sendInference(reply, context, encode(await onlyResponse(door, request, context)), {})
+    const response = await onlyResponse(door, request, context)
+    await sendInference(reply, context, encode(response), { given: response.headers })
   } catch (reason) {
     sendError(door, reply, reason, context)
   }
@@ -109,7 +110,7 @@ function notOne(): InferenceError {
 const generateStream: Answer = async (door, { request, encode }, context, reply) => {
   const events = new EventStream(reply)
   try {
-    await door.dataPlane.stream(request, context, (response) => events.send(encode(response)))
+    await door.dataPlane.stream(request, context, (response) => events.send(encode(response), response.headers))
     events.end()
   } catch (reason) {
     if (!events.isOpen) sendError(door, reply, reason, context)

@@ -85,10 +85,14 @@ async function answer(door: Door, target: CallTarget, request: V1Request, reply:
   try {
     const response = await door.dataPlane[verbOf(target.verb)](call.request, context)
     const body = call.encode(response)
-    if (event === undefined) await sendInference(reply, context, body, {})
+    if (event === undefined) await sendInference(reply, context, body, { given: response.headers })
     else {
       const answered = answerCloudEvent(event, body, target.ref.name, door.cloudEvents)
-      await sendInference(reply, context, answered.body, { contentType: answered.contentType, more: answered.headers })
+      await sendInference(reply, context, answered.body, {
+        contentType: answered.contentType,
+        more: answered.headers,
+        given: response.headers,
+      })
     }
   } catch (reason) {
     sendError(door, reply, reason, context)

@@ -78,7 +78,7 @@ async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }
   try {
     const response = await door.dataPlane.infer(decoded.request, context)
     const { body, headerLength } = encodeV2Response(response, decoded.outputs)
-    await sendInference(reply, context, body, { headerLength })
+    await sendInference(reply, context, body, { headerLength, given: response.headers })
   } catch (reason) {
     sendError(door, reply, reason, context)
   }
