@@ -77,14 +77,14 @@ export class Admission {
   #room({ bucket, level, nowMs }: Candidate): Refusal | undefined {
     const { name, line, maxQueueSize, running, rules } = this.#options
     const levelLimit = rules.levels[level]?.maxQueueSize ?? Infinity
-    if (line.size < maxQueueSize && line.sizeOf(level * 2) < levelLimit) return undefined
+    if (line.size < maxQueueSize && line.sizeOf(rules.placeOf(level)) < levelLimit) return undefined
     // What may run at the end of this turn of the event loop does not wait.
     const atOnce = Math.max(0, running.executors - running.size) * this.batchRows(bucket, Infinity)
     if (line.size >= maxQueueSize + atOnce) {
       const retryAfterMs = this.#waitMs(bucket, nowMs, this.batchRows(bucket, Infinity))
       return { reason: 'queue_full', error: queueFull(name, line.size - atOnce, maxQueueSize, retryAfterMs) }
     }
-    if (line.sizeOf(level * 2) >= levelLimit + atOnce) {
+    if (line.sizeOf(rules.placeOf(level)) >= levelLimit + atOnce) {
       const retryAfterMs = this.#waitMs(bucket, nowMs, this.batchRows(bucket, Infinity))
       return { reason: 'queue_full', error: levelFull(name, level + 1, levelLimit, retryAfterMs) }
     }
@@ -111,10 +111,10 @@ export class Admission {
 
   /** Rows of its own kind, and the time that all others take. */
   #ahead({ bucket, level, deadline, nowMs }: Candidate, batchRows: number): Ahead {
-    const { line, running, sloMs } = this.#options
+    const { line, running, rules, sloMs } = this.#options
     let rows = 0
     let residualMs = running.residualMs(nowMs)
-    for (const lane of line.ahead(level * 2)) {
+    for (const lane of line.ahead(rules.placeOf(level))) {
       if (lane.bucket === bucket) rows += lane.rows
       else if (lane.rows > 0) {
         const around = this.#around(lane.bucket)

@@ -23,6 +23,8 @@ export class Bucket {
   waitingRows = 0
   /** Runs in a row that failed although each of their requests ran well alone. */
   mergeFaults = 0
+  /** Number of the last run that was larger than need be. */
+  exploredAtRun = 0
   /** Batch size that was logged last; 0: none. */
   loggedRows = 0
   readonly #pattern: Batch

@@ -33,6 +33,7 @@ export class LatencyModel {
   #ms = 0
   #rowsMs = 0
   #runs = 0
+  #isSlopeTold = false
   #isSeeded = false
   #ratio: number | undefined
   #alphaMs = 0
@@ -56,6 +57,16 @@ export class LatencyModel {
   /** False while predictions are guesses. */
   get isKnown(): boolean {
     return this.#isSeeded || this.#runs >= leastRuns
+  }
+
+  /** Runs that were observed. */
+  get runs(): number {
+    return this.#runs
+  }
+
+  /** False where the last runs were so alike in size that the cost of a row stays as it was. */
+  get isSlopeTold(): boolean {
+    return this.#isSlopeTold
   }
 
   /** Milliseconds of a run besides its rows. */
@@ -110,7 +121,8 @@ export class LatencyModel {
     const meanRows = this.#rows / this.#weight
     const meanMs = this.#ms / this.#weight
     const spread = this.#rowsSquared / this.#weight - meanRows * meanRows
-    if (this.#isSlopeTold(spread, meanRows)) {
+    this.#isSlopeTold = this.#tellsSlope(spread, meanRows)
+    if (this.#isSlopeTold) {
       const covariance = this.#rowsMs / this.#weight - meanRows * meanMs
       this.#betaMs = Math.max(0, covariance / spread)
       this.#alphaMs = Math.max(0, meanMs - this.#betaMs * meanRows)
@@ -125,7 +137,7 @@ export class LatencyModel {
   }
 
   /** @param spread variance of the rows */
-  #isSlopeTold(spread: number, meanRows: number): boolean {
+  #tellsSlope(spread: number, meanRows: number): boolean {
     const relative = (this.#weight * spread) / (meanRows * meanRows)
     const needed = this.#ratio === undefined ? 1e-3 : this.#variance / slopeError ** 2
     return relative > Math.max(1e-3, needed)

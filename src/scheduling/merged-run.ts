@@ -33,9 +33,15 @@ export class MergedRun {
     return predict(join(this.members.map(batchOf), this.rows), this.#controller.signal)
   }
 
-  /** @throws InferenceError `internal` where the rows of the outputs are not those of the inputs; nobody is answered then */
-  answer(outputs: readonly Tensor[]): void {
-    const parts = split(outputs, this.members.map(rowsOf))
+  /**
+   * @returns the outputs of each member
+   * @throws InferenceError `internal` where the rows of the outputs are not those of the inputs
+   */
+  split(outputs: readonly Tensor[]): readonly (readonly Tensor[])[] {
+    return split(outputs, this.members.map(rowsOf))
+  }
+
+  answer(parts: readonly (readonly Tensor[])[]): void {
     this.#callers = 0
     for (let index = 0; index < this.members.length; index += 1) this.members[index]?.resolve(parts[index] ?? [])
   }
@@ -46,10 +52,15 @@ export class MergedRun {
     if (this.#callers === 0) this.#controller.abort(reason)
   }
 
+  /** False where the members fail for a reason that is no fault of any of them. */
+  isDivisible(reason: unknown): boolean {
+    return !sharedFates.includes(InferenceError.from(reason).code)
+  }
+
   /**
    * Finds out which members made the run fail: halves are run again, and halves of those that fail, one after the other.
    *
-   * @returns how many members failed
+   * @returns how many members failed, or were gone before it could be found out
    */
   async isolate(reason: unknown, predict: Predict): Promise<number> {
     const failed = await this.#apart(this.members, reason, predict)
@@ -65,7 +76,7 @@ export class MergedRun {
 
   async #apart(members: readonly Waiting[], reason: unknown, predict: Predict): Promise<number> {
     const error = InferenceError.from(reason)
-    if (sharedFates.includes(error.code)) {
+    if (!this.isDivisible(error)) {
       for (const member of members) member.reject(copyOf(error))
       return members.length
     }
@@ -76,17 +87,18 @@ export class MergedRun {
 
   async #part(members: readonly Waiting[], predict: Predict): Promise<number> {
     const present = members.filter(({ state }) => state === 'running')
+    const gone = members.length - present.length
     const [first] = present
-    if (first === undefined) return 0
-    if (present.length === 1) return alone(first, predict)
+    if (first === undefined) return gone
+    if (present.length === 1) return gone + (await alone(first, predict))
     try {
       const rows = present.map(rowsOf)
       const total = rows.reduce((sum, count) => sum + count, 0)
       const parts = split(await predict(join(present.map(batchOf), total), this.#controller.signal), rows)
       present.forEach((member, index) => member.resolve(parts[index] ?? []))
-      return 0
+      return gone
     } catch (reason) {
-      return this.#apart(present, reason, predict)
+      return gone + (await this.#apart(present, reason, predict))
     }
   }
 }

@@ -5,8 +5,12 @@ import type { LatencyModel } from './latency-model.ts'
 const efficiency = 0.95
 /** Rows of a run while nothing is known of longer ones. */
 const trialRows = 8
-/** Full runs that may wait where nothing is known of their time. */
+/** Full runs that may wait where nothing is known of their time, each of at least so many rows. */
 const trialRuns = 4
+const trialRunRows = 32
+
+/** Least rows of a run that is larger than need be. */
+const exploringLeast = 4
 
 /** What surrounds a decision. */
 export interface Surroundings {
@@ -76,7 +80,7 @@ export function isAdmitted(
   rows: number,
   { budgetMs, batchRows }: { readonly budgetMs: number; readonly batchRows: number },
 ): boolean {
-  if (!around.latency.isKnown) return ahead.rows < trialRuns * around.maxRows
+  if (!around.latency.isKnown) return ahead.rows < trialRuns * Math.max(trialRunRows, around.maxRows)
   return expectedAnswerMs(around, ahead, rows, batchRows) <= budgetMs
 }
 
@@ -111,4 +115,17 @@ export function rowsToTake(
   if (preferred > 0) return preferred
   const isFull = most >= batchRows
   return isFull || ageMs >= maxQueueDelayMs ? most : 0
+}
+
+/**
+ * Rows of a run where the last ones were all of one size, so that what a row costs is known from long ago only: twice as
+ * many where the queue and the time allow. Without it a batch size that was once learned too small would stay so.
+ */
+export function exploringRows(
+  latency: LatencyModel,
+  around: { readonly rows: number; readonly waitingRows: number; readonly maxRows: number; readonly budgetMs: number },
+): number {
+  const { rows, waitingRows, maxRows, budgetMs } = around
+  const more = Math.min(maxRows, waitingRows, Math.max(exploringLeast, rows * 2))
+  return latency.margin * latency.predict(more) < budgetMs / 2 ? Math.max(rows, more) : rows
 }

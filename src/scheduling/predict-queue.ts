@@ -1,17 +1,17 @@
 /** One model's queue, and the runs that it starts. All its decisions are those of `policy.ts`. */
 import { InferenceError } from '../core/errors.ts'
 import type { Batch, Model } from '../core/model.ts'
-import type { PredictOptions, RefusalReason, SchedulingSnapshot } from '../core/scheduling.ts'
+import type { PredictOptions, SchedulingSnapshot } from '../core/scheduling.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { Admission } from './admission.ts'
 import { Batching } from './batching.ts'
 import type { Bucket } from './bucket.ts'
 import { commonRows } from './bucket.ts'
 import { Counts } from './counts.ts'
+import { Departures } from './departures.ts'
 import { NextRun } from './next-run.ts'
-import { efficientBatch, isTooLate } from './policy.ts'
+import { efficientBatch } from './policy.ts'
 import { QueueRules, timeoutOf } from './queue-rules.ts'
-import { deadlinePassed, deadlineUnreachable, sloMissed, timeoutExpired } from './refusals.ts'
 import { Runner } from './runner.ts'
 import { Running } from './running.ts'
 import type { SchedulingPolicy } from './scheduler.ts'
@@ -21,7 +21,6 @@ import { WaitingLine } from './waiting-line.ts'
 import { WakeUp } from './wake-up.ts'
 
 export class PredictQueue {
-  readonly #name: string
   readonly #sloMs: number
   readonly #nextRun: NextRun
   readonly #runner: Runner
@@ -30,31 +29,25 @@ export class PredictQueue {
   readonly #line: WaitingLine
   readonly #running: Running
   readonly #admission: Admission
+  readonly #departures: Departures
   readonly #counts = new Counts()
   readonly #wakeUp = new WakeUp(() => this.#plan())
   /** Came in this turn of the event loop. Most of them run before anyone has to listen to their signals. */
   #fresh: Waiting[] = []
   #isPlanned = false
   #order = 0
-  /** When the first of those who wait runs out of time; may be too early. */
-  #expiresMs = Infinity
 
   constructor(model: Model, policy: SchedulingPolicy) {
     const options = policy.options ?? {}
-    this.#name = policy.name
     this.#sloMs = options.sloMs ?? Infinity
     this.#rules = new QueueRules(options)
     this.#batching = new Batching(model, policy)
-    this.#line = new WaitingLine(this.#rules.levels.length * 2)
+    this.#line = new WaitingLine(this.#rules.places)
     this.#running = new Running(model, this.#batching)
-    this.#admission = new Admission({
-      name: policy.name,
-      maxQueueSize: options.maxQueueSize ?? policy.maxQueueSize,
-      sloMs: this.#sloMs,
-      line: this.#line,
-      running: this.#running,
-      rules: this.#rules,
-    })
+    const common = { name: policy.name, sloMs: this.#sloMs, line: this.#line, rules: this.#rules }
+    const maxQueueSize = options.maxQueueSize ?? policy.maxQueueSize
+    this.#admission = new Admission({ ...common, maxQueueSize, running: this.#running })
+    this.#departures = new Departures({ ...common, counts: this.#counts })
     this.#nextRun = new NextRun(this.#admission, options)
     this.#runner = new Runner({
       model,
@@ -125,8 +118,8 @@ export class PredictQueue {
 
   #enqueue(waiting: Waiting, level: number): void {
     waiting.isProbe = this.#running.size === 0 && this.#line.size === 0
-    this.#line.push(waiting, level * 2)
-    this.#expiresMs = Math.min(this.#expiresMs, waiting.deadline, waiting.timeoutMs)
+    this.#departures.expect(waiting)
+    this.#line.push(waiting, this.#rules.placeOf(level))
     this.#fresh.push(waiting)
     this.#plan()
   }
@@ -142,7 +135,7 @@ export class PredictQueue {
     this.#isPlanned = false
     const nowMs = performance.now()
     if (this.#runner.hasUnwatched) this.#runner.watch(this.#onAbort)
-    if (nowMs >= this.#expiresMs) this.#expire(nowMs)
+    this.#departures.expire(nowMs)
     while (this.#running.isFree && this.#line.size > 0) {
       const lane = this.#line.next((candidate, first) => this.#nextRun.rowsOf(candidate, first, nowMs) > 0)
       const first = lane?.places.first
@@ -156,11 +149,10 @@ export class PredictQueue {
 
   #dispatch(lane: Lane, first: Waiting, nowMs: number): void {
     const { bucket } = lane
-    const limit = this.#nextRun.rowsOf(lane, first, nowMs)
+    const limit = this.#nextRun.explored(first, this.#nextRun.rowsOf(lane, first, nowMs))
     const members = this.#gather(bucket, lane.level, limit, nowMs)
     if (members.length === 0) return
-    if (bucket.isMergeable) this.#batching.decided(bucket, limit, nowMs)
-    if (limit > this.#admission.batchRows(bucket, Infinity)) bucket.exploredAtRun = bucket.latency.runs
+    if (bucket.isMergeable) this.#batching.decided(bucket, this.#admission.batchRows(bucket, this.#sloMs), nowMs)
     this.#runner.start(members)
     if (this.#runner.hasUnwatched) this.#plan()
   }
@@ -175,7 +167,7 @@ export class PredictQueue {
         if (rows > 0 && rows + next.rows > limit) return members
         const runRows = Math.max(next.rows, Math.min(limit, rows + bucket.waitingRows))
         this.#line.shift(lane)
-        if (this.#isDropped(next, runRows, nowMs)) continue
+        if (this.#departures.isDropped(next, runRows, nowMs)) continue
         members.push(next)
         rows += next.rows
         if (rows >= limit) return members
@@ -184,69 +176,22 @@ export class PredictQueue {
     return members
   }
 
-  #isDropped(waiting: Waiting, runRows: number, nowMs: number): boolean {
-    if (waiting.signal.aborted) {
-      this.#refuse(waiting, cancellationOf(waiting), InferenceError.from(waiting.signal.reason))
-      return true
-    }
-    const { latency } = waiting.bucket
-    const { arrivedMs, deadline, sloDeadline } = waiting
-    const expectedMs = latency.margin * latency.predict(runRows)
-    if (nowMs >= deadline) this.#refuse(waiting, 'deadline', deadlinePassed(this.#name, nowMs - arrivedMs))
-    else if (waiting.isProbe) return false
-    else if (isTooLate(latency, runRows, nowMs, deadline)) {
-      this.#refuse(waiting, 'deadline', deadlineUnreachable(this.#name, deadline - nowMs, expectedMs))
-    } else if (isTooLate(latency, runRows, nowMs, sloDeadline)) {
-      this.#refuse(waiting, 'slo', sloMissed(this.#name, this.#sloMs, nowMs - arrivedMs + expectedMs))
-    } else return false
-    return true
-  }
-
   readonly #onAbort = (waiting: Waiting): void => {
     if (waiting.state === 'waiting') {
-      this.#line.leave(waiting)
-      this.#refuse(waiting, cancellationOf(waiting), InferenceError.from(waiting.signal.reason))
+      this.#departures.cancel(waiting)
       return
     }
     waiting.reject(InferenceError.from(waiting.signal.reason))
     waiting.run?.leave(waiting.signal.reason)
   }
 
-  /** Whose time is over fails or waits on behind the others of its level. */
-  #expire(nowMs: number): void {
-    let nextMs = Infinity
-    for (const waiting of [...this.#line]) {
-      if (nowMs >= waiting.deadline) {
-        this.#line.leave(waiting)
-        this.#refuse(waiting, 'deadline', deadlinePassed(this.#name, nowMs - waiting.arrivedMs))
-      } else if (nowMs >= waiting.timeoutMs) this.#timeOut(waiting, nowMs)
-      if (waiting.state === 'waiting') nextMs = Math.min(nextMs, waiting.deadline, waiting.timeoutMs)
-    }
-    this.#expiresMs = nextMs
-  }
-
-  #timeOut(waiting: Waiting, nowMs: number): void {
-    const level = waiting.lane?.level ?? 0
-    this.#line.leave(waiting)
-    if (this.#rules.levels[level >> 1]?.timeoutAction === 'delay') {
-      waiting.timeoutMs = Infinity
-      this.#line.push(waiting, level | 1)
-    } else this.#refuse(waiting, 'timeout', timeoutExpired(this.#name, nowMs - waiting.arrivedMs))
-  }
-
-  #refuse(waiting: Waiting, reason: RefusalReason, error: InferenceError): void {
-    this.#counts.refusals[reason] += 1
-    waiting.reject(error)
-  }
-
   /** The one timer: for those who linger and those whose time runs out. */
   #setTimer(nowMs: number): void {
     if (this.#line.size === 0) {
-      this.#expiresMs = Infinity
       this.#wakeUp.clear()
       return
     }
-    let wakeMs = this.#expiresMs
+    let wakeMs = this.#departures.nextMs
     if (this.#running.isFree) {
       this.#line.next((_, first) => {
         wakeMs = Math.min(wakeMs, this.#nextRun.waitsUntil(first))
@@ -255,8 +200,4 @@ export class PredictQueue {
     }
     if (wakeMs < Infinity) this.#wakeUp.at(wakeMs, nowMs)
   }
-}
-
-function cancellationOf({ signal }: Waiting): RefusalReason {
-  return InferenceError.from(signal.reason).code === 'deadline_exceeded' ? 'deadline' : 'cancelled'
 }

@@ -24,6 +24,25 @@ export class QueueRules {
     this.#default = Math.min(count, Math.max(1, options.defaultPriority ?? Math.ceil(count / 2))) - 1
   }
 
+  /** Places in the line: each level, and behind it those of the level whose time is over. */
+  get places(): number {
+    return this.levels.length * 2
+  }
+
+  /** @param level its index */
+  placeOf(level: number): number {
+    return level * 2
+  }
+
+  /** The rules at a place. */
+  levelAt(place: number): LevelRules | undefined {
+    return this.levels[place >> 1]
+  }
+
+  placeBehind(place: number): number {
+    return place | 1
+  }
+
   /** Index of the level of a request. As in Triton, a priority that there is not counts as none. */
   levelOf(priority: number | undefined): number {
     if (priority === undefined || priority < 1 || priority > this.levels.length) return this.#default

@@ -20,6 +20,8 @@ export interface Arrival {
   /** When its time in the queue is over; Infinity: never. */
   readonly timeoutMs: number
   readonly onStart: (() => void) | undefined
+  readonly resolve: (outputs: readonly Tensor[]) => void
+  readonly reject: (reason: unknown) => void
 }
 
 type State = 'waiting' | 'running' | 'done'
@@ -48,7 +50,7 @@ export class Waiting {
   readonly #reject: (reason: unknown) => void
   #onAbort: ((waiting: Waiting) => void) | undefined
 
-  constructor(arrival: Arrival, resolve: (outputs: readonly Tensor[]) => void, reject: (reason: unknown) => void) {
+  constructor(arrival: Arrival) {
     this.batch = arrival.batch
     this.signal = arrival.signal
     this.bucket = arrival.bucket
@@ -59,8 +61,8 @@ export class Waiting {
     this.sloDeadline = arrival.sloDeadline
     this.timeoutMs = arrival.timeoutMs
     this.onStart = arrival.onStart
-    this.#resolve = resolve
-    this.#reject = reject
+    this.#resolve = arrival.resolve
+    this.#reject = arrival.reject
   }
 
   /** Calls back where its caller goes away before the answer; at once where it is gone. */
