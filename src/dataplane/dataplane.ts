@@ -7,7 +7,7 @@ import type { ModelHandle, Repository } from '../repository/repository.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
 import { VersionLabels } from '../repository/version-labels.ts'
 import type { Call, InferenceObserver, Timings, Verb } from './call.ts'
-import { timeoutOf, withDeadline } from './deadline.ts'
+import { timeoutOf, unlessAborted, withDeadline } from './deadline.ts'
 import { withForwardedHeaders } from './forwarded-headers.ts'
 import { finish, inferWith, postprocess, preprocess } from './infer.ts'
 import { modelConfigOf, type ModelConfig } from './model-config.ts'
@@ -217,14 +217,16 @@ export class DataPlane {
     }
     const started = performance.now()
     for (const observer of this.#observers) observer.onRequest?.(call)
-    const run = (handle: ModelHandle): Promise<InferenceResponse> => {
-      call.ref = handle.ref
-      return request.parameters === undefined ? work(handle, call) : workInTime(handle, call, started, work)
-    }
+    const run = (): Promise<InferenceResponse> =>
+      this.#repository.use(request.model, (handle) => {
+        call.ref = handle.ref
+        return work(handle, call)
+      })
     try {
       const { deadline } = context
       if (deadline !== undefined) call.deadline = deadline
-      const response = await this.#repository.use(request.model, run)
+      if (request.parameters !== undefined) this.#limit(call, started)
+      const response = await (call.deadline === undefined ? run() : runInTime(call, deadline, run))
       timings.totalMs = performance.now() - started
       for (const observer of this.#observers) observer.onResponse?.(call, response)
       return response
@@ -235,26 +237,36 @@ export class DataPlane {
       throw error
     }
   }
+
+  /**
+   * The parameter `timeout`: a deadline from the arrival on. Where the model has a queue policy it means what it means to
+   * Triton, a limit of the wait in the queue.
+   */
+  #limit(call: Call, arrived: number): void {
+    const timeout = timeoutOf(call.request)
+    if (timeout === undefined) return
+    const { scheduling } = this.#repository.metadata(call.request.model)
+    if (scheduling?.queuePolicy !== undefined || scheduling?.queuePolicies !== undefined) call.timeoutMs = timeout
+    else call.deadline = Math.min(call.deadline ?? Infinity, arrived + timeout)
+  }
 }
 
 type Work = (handle: ModelHandle, call: Call) => Promise<InferenceResponse>
 
 /**
- * The parameter `timeout`: a deadline from the arrival on. Where the model has a queue policy it means what it means to
- * Triton, a limit of the wait in the queue.
+ * Answers no later than the deadline of the call; a run that cannot be interrupted goes on and keeps its lease.
+ *
+ * @param given the deadline at which the signal fires anyway
  */
-function workInTime(handle: ModelHandle, call: Call, arrived: number, work: Work): Promise<InferenceResponse> {
-  const timeout = timeoutOf(call.request)
-  if (timeout === undefined) return work(handle, call)
-  if (handle.scheduling?.queuePolicy !== undefined || handle.scheduling?.queuePolicies !== undefined) {
-    call.timeoutMs = timeout
-    return work(handle, call)
-  }
-  const deadline = arrived + timeout
-  if (call.deadline !== undefined && call.deadline <= deadline) return work(handle, call)
-  call.deadline = deadline
-  return withDeadline(call.context, deadline, (limited) => {
+function runInTime(
+  call: Call,
+  given: number | undefined,
+  run: () => Promise<InferenceResponse>,
+): Promise<InferenceResponse> {
+  const { context, deadline = Infinity } = call
+  if (deadline === given) return unlessAborted(run(), context.signal)
+  return withDeadline(context, deadline, (limited) => {
     call.context = limited
-    return work(handle, call)
+    return unlessAborted(run(), limited.signal)
   })
 }

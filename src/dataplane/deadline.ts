@@ -42,6 +42,21 @@ export async function withDeadline<T>(
   }
 }
 
+/** What `work` gives, or the reason of the signal where that fires first; `work` then goes on, and nobody hears of it. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = (): void => undefined
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(InferenceError.from(signal.reason))
+  })
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
 /** A context with less time. */
 class DeadlineContext implements RequestContext {
   readonly deadline: number

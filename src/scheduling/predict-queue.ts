@@ -82,7 +82,7 @@ export class PredictQueue {
         arrivedMs: nowMs,
         deadline,
         sloDeadline: nowMs + this.#sloMs,
-        timeoutMs: rules === undefined ? Infinity : nowMs + timeoutOf(rules, deadline - nowMs),
+        timeoutMs: rules === undefined ? Infinity : nowMs + timeoutOf(rules, options?.timeoutMs ?? deadline - nowMs),
         onStart: options?.onStart,
         resolve,
         reject,
