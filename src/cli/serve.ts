@@ -40,7 +40,7 @@ export async function serveUntilSignal(args: readonly string[]): Promise<number>
 }
 
 /** Imports the server only here: a primary of workers is small. */
-async function serveAlone({ workers: _workers, ...config }: ServeConfig, { stopped }: StopSignals): Promise<number> {
+async function serveAlone(config: ServeConfig, { stopped }: StopSignals): Promise<number> {
   const { createServer } = await import('../server/server.ts')
   const { renderBanner } = await import('./banner.ts')
   const server = await createServer(config)

@@ -50,12 +50,17 @@ export interface Addresses {
   readonly grpc?: string
 }
 
+/** `idle`: no call runs. `closed`: no connection is taken. */
+export type ClosingStep = 'idle' | 'closed'
+
 /** How a server ends. */
 export interface CloseOptions {
   /** Another process serves the same ports: what still comes is answered, not refused. */
   readonly isReplaced?: boolean
   /** Connections that stay silent for so long may be cut, in milliseconds; at once where absent. */
   readonly quietMs?: number
+  /** For processes that share the ports: told what has come about here, resolves when it has everywhere. */
+  readonly together?: (step: ClosingStep) => Promise<void>
 }
 
 export interface Ports {
@@ -225,7 +230,7 @@ export class Server {
   }
 
   /** The door stays open until the last call has ended: who comes meanwhile is refused with a reason, not with a reset. */
-  async #drain(patienceMs: number, { isReplaced = false, quietMs = 0 }: CloseOptions): Promise<void> {
+  async #drain(patienceMs: number, { isReplaced = false, quietMs = 0, together }: CloseOptions): Promise<void> {
     const started = performance.now()
     const left = (): number => patienceMs - (performance.now() - started)
     this.#isDraining = !isReplaced
@@ -233,6 +238,11 @@ export class Server {
     const last = new LastRequests(this.#app.server)
     if (isReplaced) last.stopListening()
     await this.#calls.idle()
+    const step = async (done: ClosingStep): Promise<void> => {
+      if (together !== undefined) await endsWithin(together(done), left() - graceMs)
+    }
+    await step('idle')
+    if (quietMs > 0 && !isReplaced) await last.closePort(() => step('closed'))
     await last.quiet(quietMs, left())
     this.#isDraining = true
     await this.#calls.idle()

@@ -134,7 +134,8 @@ export class WorkerGroup {
   async banner(): Promise<string> {
     const [worker] = this.#all(({ phase }) => phase === 'serving')
     const addresses = this.#addresses ?? { http: '' }
-    return String((await worker?.exchange.ask({ kind: 'banner', addresses })) ?? '')
+    const text = await worker?.exchange.ask({ kind: 'banner', addresses })
+    return typeof text === 'string' ? text : ''
   }
 
   /** Replaces one worker after the other: the new one serves before the old one leaves. Gives up where a new one fails. */
@@ -172,6 +173,7 @@ export class WorkerGroup {
       onExit: (ended) => {
         this.#processes.delete(ended)
         this.#counts.retain(ended)
+        this.#tellSteps()
         this.#changed()
       },
     })
@@ -272,6 +274,9 @@ export class WorkerGroup {
       case 'ready':
         this.#changed()
         return
+      case 'together':
+        this.#tellSteps()
+        return
       case 'retire':
         if (!this.#stop.signal.aborted) this.#replace(process)
         return
@@ -338,6 +343,15 @@ export class WorkerGroup {
     }
     const isAlone = this.#all(({ phase }) => phase === 'serving' || phase === 'leaving').length === 0
     return isAlone ? portsOf(this.#addresses, this.#options.ports) : this.#options.ports
+  }
+
+  /** The doors close together: who finds one closed shall not find another open that closes on it. */
+  #tellSteps(): void {
+    if (!this.#stop.signal.aborted) return
+    for (const step of ['idle', 'closed'] as const) {
+      if (this.#all(({ steps, addresses }) => !steps.has(step) && addresses !== undefined).length > 0) return
+      for (const process of this.#processes) process.send({ kind: 'together', step })
+    }
   }
 
   /** A count of looks, not a time: a machine that was suspended has missed none. */

@@ -57,6 +57,9 @@ const exchange = [
   z.object({ kind: z.literal('answer'), id: z.number(), outcome: outcomeSchema }),
 ] as const
 
+/** See {@link ClosingStep}. */
+const stepSchema = z.enum(['idle', 'closed'])
+
 const startSchema = z.object({
   kind: z.literal('start'),
   /** From 1. */
@@ -76,6 +79,8 @@ const toWorkerSchema = z.discriminatedUnion('kind', [
   /** Whether the group is ready: what every worker answers to probes. */
   z.object({ kind: z.literal('group'), isReady: z.boolean() }),
   z.object({ kind: z.literal('leave'), isReplaced: z.boolean() }),
+  /** All workers have come so far in leaving. */
+  z.object({ kind: z.literal('together'), step: stepSchema }),
 ])
 
 const fromWorkerSchema = z.discriminatedUnion('kind', [
@@ -90,6 +95,8 @@ const fromWorkerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('snapshot'), snapshot: snapshotSchema }),
   /** Cannot start, and says why before it ends. */
   z.object({ kind: z.literal('failed'), failure: failureSchema }),
+  /** Has come so far in leaving. */
+  z.object({ kind: z.literal('together'), step: stepSchema }),
   /** Was told to end by somebody else than the primary: wants to be replaced. */
   z.object({ kind: z.literal('retire') }),
 ])

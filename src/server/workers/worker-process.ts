@@ -1,6 +1,7 @@
 /** One worker as the primary sees it: a process, what it has told, and its end. */
 import cluster, { type Worker } from 'node:cluster'
 import { InferenceError } from '../../core/errors.ts'
+import type { ClosingStep } from '../server.ts'
 import { Exchange } from './exchange.ts'
 import { readFromWorker, type Failure, type FromWorker, type Snapshot, type ToWorker, type Work } from './messages.ts'
 import { forwardLines, LastWords } from './output.ts'
@@ -52,6 +53,8 @@ export class WorkerProcess {
   isReady = false
   /** Takes part in loads and unloads. */
   isJoined = false
+  /** What it has come to in leaving. */
+  readonly steps = new Set<ClosingStep>()
   addresses: Addresses | undefined
   /** What it had counted when it told last. */
   snapshot: Snapshot | undefined
@@ -139,6 +142,9 @@ export class WorkerProcess {
         break
       case 'listening':
         this.addresses = message.addresses
+        break
+      case 'together':
+        this.steps.add(message.step)
         break
       case 'loaded':
       case 'ready':

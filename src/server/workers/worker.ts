@@ -2,7 +2,7 @@
 import { InferenceError } from '../../core/errors.ts'
 import type { ServingConfig } from '../../codec/tensorflow/reload-config.ts'
 import type { ServeConfig } from '../config.ts'
-import { openServer, type Addresses, type Server } from '../server.ts'
+import { openServer, type Addresses, type ClosingStep, type Server } from '../server.ts'
 import { Exchange } from './exchange.ts'
 import {
   failureOf,
@@ -48,6 +48,8 @@ class GroupWorker {
   #program: WorkerProgram | undefined
   #server: Server | undefined
   #isLeaving = false
+  /** End the waits for the others, see {@link CloseOptions}. */
+  readonly #waits = new Map<ClosingStep, () => void>()
 
   constructor(open: () => WorkerProgram) {
     this.#open = open
@@ -77,6 +79,9 @@ class GroupWorker {
       case 'start':
         void this.#start(message).catch((reason: unknown) => this.#fail(reason))
         return
+      case 'together':
+        this.#waits.get(message.step)?.()
+        return
       case 'leave':
         void this.#leave(message.isReplaced)
     }
@@ -99,10 +104,9 @@ class GroupWorker {
   }
 
   async #make(config: ServeConfig, start: Start): Promise<Server> {
-    const { workers: _workers, ...own } = config
     const server = await openServer(
       {
-        ...own,
+        ...config,
         logFormat: start.isPretty ? 'pretty' : 'json',
         ...(start.worker === 1 ? {} : { terminationLog: '' }), // told once
       },
@@ -143,7 +147,12 @@ class GroupWorker {
   async #leave(isReplaced: boolean): Promise<void> {
     if (this.#isLeaving) return
     this.#isLeaving = true
-    await this.#server?.close({ isReplaced, quietMs })
+    const together = (step: ClosingStep): Promise<void> =>
+      new Promise((resolve) => {
+        this.#waits.set(step, resolve)
+        this.send({ kind: 'together', step })
+      })
+    await this.#server?.close({ isReplaced, quietMs, ...(isReplaced ? {} : { together }) })
     if (this.#server === undefined) process.exit(0)
     const snapshot = await snapshotOf(this.#server)
     this.send({ kind: 'snapshot', snapshot }, () => setTimeout(() => process.exit(0), exitMs))
