@@ -52,12 +52,17 @@ function loadedFacts(loaded: LoadedFacts, isFileKnown: boolean): [string, string
   const { parameters, memoryBytes, concurrency, maxBatchSize, loadMs, platform } = loaded
   const facts: [string, string][] = [['platform', platform]]
   for (const [name, value] of Object.entries(parameters)) {
-    if (name.endsWith('_reason') || (isFileKnown && (name === 'opset' || name === 'producer'))) continue
+    const told = name.replace(/_reason$/, '')
+    if (name !== told && parameters[told] === undefined) facts.push([told, String(value)])
+    if (name !== told || (isFileKnown && (name === 'opset' || name === 'producer'))) continue
     const reason = parameters[`${name}_reason`]
     const [label, text] = withUnit(name, value)
     facts.push([label, `${text}${reason === undefined || reason === '' ? '' : `: ${reason}`}`])
   }
   const rows = maxBatchSize > 0 ? `, at most ${maxBatchSize} rows each` : ''
+  if (loaded.isBatchable !== undefined) {
+    facts.push(['batching', `${loaded.isBatchable ? 'yes' : 'no'}: ${loaded.batchingReason ?? ''}`])
+  }
   facts.push(
     ['runs at once', `${concurrency}${rows}`],
     ['memory', bytesText(memoryBytes)],

@@ -9,6 +9,9 @@ import type { DeclaredHook, DiscoveredModel } from '../repository/discovered-mod
 import { refOf } from '../repository/layout.ts'
 import { entryFor, type RuntimeSource } from '../repository/load-model.ts'
 import { outerSignature } from '../repository/served-metadata.ts'
+import type { Preparation } from '../scheduling/preparation-result.ts'
+import { schedule } from '../scheduling/scheduler.ts'
+import { prepareBySpec } from '../server/preparing.ts'
 import { readOnnxFacts, type OnnxFacts } from './onnx-facts.ts'
 
 export interface LoadedFacts {
@@ -25,6 +28,10 @@ export interface LoadedFacts {
   /** 0: the model does not batch, or without limit. */
   readonly maxBatchSize: number
   readonly loadMs: number
+  /** Requests may share runs. */
+  readonly isBatchable?: boolean
+  /** Why, or why not. */
+  readonly batchingReason?: string
 }
 
 export interface Inspection {
@@ -53,7 +60,14 @@ export interface InspectOptions {
 export async function inspectModel(found: DiscoveredModel, options: InspectOptions): Promise<Inspection> {
   const { name, version } = refOf(found)
   if (found.kind === 'failed') return { name, version, source: found.source, hooks: [], reason: found.reason }
-  const entry = entryFor(found, { ...options, schedule: (model) => model })
+  let preparation: Preparation | undefined
+  const entry = entryFor(found, {
+    ...options,
+    schedule: async (model, spec, preparing) => {
+      preparation = await prepareBySpec(model, spec, preparing, { log: options.log, models: 1 })
+      return schedule(model, { name, maxQueueSize: spec.maxQueueSize, preparation })
+    },
+  })
   const { spec, source } = found
   const bytes = await sizeOf(source)
   const known = {
@@ -69,7 +83,8 @@ export async function inspectModel(found: DiscoveredModel, options: InspectOptio
     const onnx = spec.format === 'onnx' && spec.file !== undefined ? await readOnnxFacts(spec.file) : undefined
     const facts = { ...known, ...(onnx === undefined ? {} : { onnx }) }
     try {
-      return { ...facts, loaded: await load(entry, options.signal) }
+      const loaded = await load(entry, options.signal)
+      return { ...facts, loaded: preparation === undefined ? loaded : { ...loaded, ...batchingOf(preparation) } }
     } catch (reason) {
       return { ...facts, reason: messageOf(reason) }
     }
@@ -95,6 +110,10 @@ async function load(entry: ReturnType<typeof entryFor>, signal: AbortSignal): Pr
     maxBatchSize: model.maxBatchSize,
     loadMs,
   }
+}
+
+function batchingOf({ isBatchable, reason }: Preparation): Pick<LoadedFacts, 'isBatchable' | 'batchingReason'> {
+  return { isBatchable, batchingReason: reason }
 }
 
 function hookText(hook: DeclaredHook): string {

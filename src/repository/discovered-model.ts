@@ -10,6 +10,7 @@ import { candidateOfFile, stemOf, type Candidate, type DirectoryListing } from '
 import { unservedReason } from './formats.ts'
 import type { HookSpec, ModelYaml } from './model-yaml.ts'
 import { schedulingOptions } from './scheduling-yaml.ts'
+import type { DeclaredWarmUp } from './warm-up-requests.ts'
 
 /** A hook with its files found; all paths absolute. */
 export type DeclaredHook =
@@ -30,6 +31,7 @@ export type DiscoveredModel =
       readonly runtime?: string
       /** First to last, as `preprocess` runs. */
       readonly hooks: readonly DeclaredHook[]
+      readonly warmUp?: DeclaredWarmUp
       /** Versions of this model by label. */
       readonly versionLabels?: Readonly<Record<string, number>>
     }
@@ -99,6 +101,7 @@ export async function discoveredModel(
     source,
     ...(yaml.runtime === undefined ? {} : { runtime: yaml.runtime }),
     hooks,
+    ...warmUpOf(found.declared),
     ...(yaml.version_labels === undefined ? {} : { versionLabels: yaml.version_labels }),
   }
 }
@@ -123,6 +126,11 @@ function specOf(ref: Required<ModelRef>, chosen: Candidate, yaml: ModelYaml, def
     ...(yaml.response_cache === true ? { isCached: true } : {}),
     options: yaml.options ?? {},
   }
+}
+
+function warmUpOf(declared: readonly Declared[]): { readonly warmUp?: DeclaredWarmUp } {
+  const owner = declared.findLast(({ yaml }) => yaml.warmup !== undefined)
+  return owner === undefined ? {} : { warmUp: { directory: owner.directory, requests: owner.yaml.warmup ?? [] } }
 }
 
 /** @returns the model, the reason why there is none, or undefined where nothing points to one */

@@ -6,9 +6,12 @@ import type { Signature } from '../core/signature.ts'
 import { createImageHook } from '../hooks/image-hook.ts'
 import { createClassNames, createLabelsHook } from '../hooks/labels-hook.ts'
 import { loadModuleHook } from '../hooks/module-hook.ts'
+import type { WarmUpRequest } from '../scheduling/preparation.ts'
+import type { ScheduledModel } from '../scheduling/scheduler.ts'
 import type { DeclaredHook, DiscoveredModel } from './discovered-model.ts'
 import type { LoadedModel, ModelEntry } from './entry.ts'
 import { outerSignature } from './served-metadata.ts'
+import { warmUpRequests } from './warm-up-requests.ts'
 
 /** The runtimes that are installed; both look-ups throw InferenceError where there is none. */
 export interface RuntimeSource {
@@ -19,8 +22,15 @@ export interface RuntimeSource {
 export interface LoadOptions {
   readonly registry: RuntimeSource
   readonly log: Log
-  /** Puts queue and admission around a loaded model. */
-  readonly schedule: (model: Model, spec: ModelSpec) => Model
+  /** Makes a loaded model ready for callers: warms it up, then puts queue and admission around it. */
+  readonly schedule: (model: Model, spec: ModelSpec, preparing: Preparing) => ScheduledModel | Promise<ScheduledModel>
+}
+
+/** What a model is made ready with. */
+export interface Preparing {
+  /** The warm-up requests that somebody gave. */
+  readonly requests: readonly WarmUpRequest[]
+  readonly signal: AbortSignal
 }
 
 type FoundModel = Extract<DiscoveredModel, { kind: 'found' }>
@@ -42,7 +52,11 @@ export function entryFor(discovered: DiscoveredModel, options: LoadOptions): Mod
 async function loadFound(found: FoundModel, options: LoadOptions, signal: AbortSignal): Promise<LoadedModel> {
   const model = await runtimeOf(found, options.registry).load(found.spec, options.log, signal)
   try {
-    return { model: options.schedule(model, found.spec), hooks: await createHooks(found, model.metadata, options.log) }
+    const hooks = await createHooks(found, model.metadata, options.log)
+    const requests = await warmUpRequests(found.warmUp, { ...found, model, hooks }, options.log, signal)
+    const scheduled = await options.schedule(model, found.spec, { requests, signal })
+    const { scheduling, isCached = false } = found.spec
+    return { model: scheduled, hooks, isCached, ...(scheduling === undefined ? {} : { scheduling }) }
   } catch (reason) {
     await model.close()
     throw reason

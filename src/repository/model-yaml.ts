@@ -7,6 +7,7 @@ import type { DeviceRequest } from '../core/model.ts'
 import { nearest } from '../core/nearest.ts'
 import { imageOptions } from '../hooks/image-options.ts'
 import { labelsOptions } from '../hooks/labels-options.ts'
+import { warmUpInputKeys, warmUpKeys, warmUpSchema } from './warmup-yaml.ts'
 import { queuePolicyKeys, schedulingKeys, schedulingSchema } from './scheduling-yaml.ts'
 
 /** Far above any model.yaml; keeps a wrong file from being read into memory. */
@@ -40,8 +41,8 @@ const keys = z.strictObject({
   format: z.string().min(1).optional(),
   placement: z.enum(['auto', 'inline', 'pool', 'thread', 'process']).optional(),
   device: z.custom<DeviceRequest>(isDevice, { error: 'expected auto, cpu, cuda or cuda:N' }).optional(),
-  /** Sessions of this model that may run at once. */
-  instances: z.int().min(1).max(64).optional(),
+  /** Sessions of this model that may run at once; `auto`, like no word about it: the runtime chooses. */
+  instances: z.preprocess((value) => (value === 'auto' ? undefined : value), z.int().min(1).max(64).optional()),
   /** With `placement: process`: a run that takes longer is taken for hung and its process is killed. Default 300. */
   run_timeout_seconds: z.number().positive().max(86_400).optional(),
   limits: limits.optional(),
@@ -53,6 +54,8 @@ const keys = z.strictObject({
   options: z.record(z.string(), z.unknown()).optional(),
   /** Versions by name, for callers that ask for `stable` instead of 3. */
   version_labels: z.record(z.string().min(1), z.int().min(0)).optional(),
+  /** Requests that the model answers before its first caller. */
+  warmup: warmUpSchema.optional(),
   /** File with the names of the classes: for the labels hook, and for callers that ask for classes. */
   labels: z.string().min(1).optional(),
   hooks: z
@@ -86,6 +89,8 @@ const keysAt: Readonly<Record<string, readonly string[]>> = {
   image: Object.keys(imageOptions.shape),
   labels: Object.keys(labelsOptions.shape),
   hooks: ['image', 'labels'],
+  warmup: warmUpKeys,
+  inputs: warmUpInputKeys,
 }
 
 /** @throws InferenceError `invalid_argument` with every complaint in one line */

@@ -2,6 +2,7 @@
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
 import type { Batch, Model, TensorMetadata } from '../core/model.ts'
+import type { SchedulingOptions } from '../core/scheduling.ts'
 import { elementCount, tensor, type DataType, type Parameters, type Tensor, type TensorData } from '../core/tensor.ts'
 
 /** One input or output of a definition; `shape` has -1 where a dimension is free. */
@@ -44,6 +45,10 @@ export interface ModelDefinition<
   readonly concurrency?: number
   /** Requests that may wait for `predict`; the next one is refused. Default 1000. */
   readonly maxQueueSize?: number
+  /** The first dimension counts rows that do not see each other: `predict` is given those of several requests at once. */
+  readonly batching?: boolean
+  /** How requests wait and share runs, beside the above. */
+  readonly scheduling?: Omit<SchedulingOptions, 'batching' | 'maxQueueSize'>
   /** Runs once before the first request: reads files, opens connections. */
   load?(signal: AbortSignal): Promise<void> | void
   predict(inputs: InputsOf<I>, options: PredictOptions): Promise<OutputsOf<O>> | OutputsOf<O>
@@ -66,6 +71,7 @@ export interface ModelDefinition<
 export interface DefinedModel {
   readonly version: string
   readonly maxQueueSize: number
+  readonly scheduling: SchedulingOptions
   /** @throws what `load` of the definition throws */
   open(signal: AbortSignal): Promise<Model>
 }
@@ -87,6 +93,7 @@ export function defineModel<const I extends TensorDefinitions, const O extends T
   return {
     version: definition.version ?? '1',
     maxQueueSize: definition.maxQueueSize ?? 1000,
+    scheduling: { ...definition.scheduling, batching: definition.batching === true ? 'on' : 'off' },
     open: async (signal) => {
       await definition.load?.(signal)
       return modelOf(definition)

@@ -3,13 +3,15 @@ import { silentLog, type Log } from '../core/log.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { Model, ModelSpec, Runtime } from '../core/model.ts'
 import type { ModelRef } from '../core/inference.ts'
+import type { SchedulingOptions } from '../core/scheduling.ts'
 import type { ModelEntry } from '../repository/entry.ts'
 import { discover } from '../repository/layout.ts'
-import { entryFor } from '../repository/load-model.ts'
+import { entryFor, type Preparing } from '../repository/load-model.ts'
 import type { DefinedModel } from '../runtime/define-model.ts'
 import { lazyRuntime, RuntimeRegistry } from '../runtime/registry.ts'
-import { schedule } from '../scheduling/scheduler.ts'
+import { schedule, type ScheduledModel } from '../scheduling/scheduler.ts'
 import type { ServeConfig } from './config.ts'
+import { prepareBySpec } from './preparing.ts'
 
 /** Models by name, or paths whose models name themselves. */
 export type ModelSources = string | readonly string[] | Readonly<Record<string, string | DefinedModel>>
@@ -53,7 +55,9 @@ export async function findModels(
   }
   const found = await Promise.all(
     Object.entries(sources).map(async ([name, source]) =>
-      typeof source === 'string' ? fromPaths([source], name, config, registry, log) : [fromDefinition(name, source)],
+      typeof source === 'string'
+        ? fromPaths([source], name, config, registry, log)
+        : [fromDefinition(name, source, config, log)],
     ),
   )
   return found.flat()
@@ -76,26 +80,48 @@ async function fromPaths(
   registry: RuntimeRegistry,
   log: Log,
 ): Promise<readonly ServedModelSource[]> {
-  const { device, placement, maxQueueSize, batching, sloMs } = config
-  const scheduling = { ...(batching === 'auto' ? {} : { batching }), ...(sloMs === undefined ? {} : { sloMs }) }
+  const { device, placement, maxQueueSize } = config
   const discovered = await discover(paths, {
     formats: registry.formats,
     ...(name === undefined ? {} : { name }),
-    defaults: { device, placement, maxQueueSize, scheduling },
+    defaults: { device, placement, maxQueueSize, scheduling: schedulingDefaults(config) },
     log,
   })
   return discovered.map((model) => {
-    const entry = entryFor(model, { registry, log, schedule: scheduleBySpec })
+    const entry = entryFor(model, {
+      registry,
+      log,
+      schedule: (loaded, spec, preparing) =>
+        scheduleBySpec(loaded, spec, preparing, { log, models: discovered.length }),
+    })
     const labels = model.kind === 'found' ? model.versionLabels : undefined
     return { ref: entry.ref, entry, root: model.root, ...(labels === undefined ? {} : { labels }) }
   })
 }
 
-function scheduleBySpec(model: Model, { ref, maxQueueSize }: ModelSpec): Model {
-  return schedule(model, { name: ref.name, maxQueueSize })
+/** What holds for models that do not say otherwise. */
+function schedulingDefaults({ batching, sloMs }: ServeConfig): SchedulingOptions {
+  return { ...(batching === 'auto' ? {} : { batching }), ...(sloMs === undefined ? {} : { sloMs }) }
 }
 
-function fromDefinition(name: string, definition: DefinedModel): ServedModelSource {
+async function scheduleBySpec(
+  model: Model,
+  spec: ModelSpec,
+  preparing: Preparing,
+  surroundings: { readonly log: Log; readonly models: number },
+): Promise<ScheduledModel> {
+  const preparation = await prepareBySpec(model, spec, preparing, surroundings)
+  const { ref, maxQueueSize, scheduling } = spec
+  return schedule(model, {
+    name: ref.name,
+    maxQueueSize,
+    preparation,
+    log: surroundings.log,
+    ...(scheduling === undefined ? {} : { options: scheduling }),
+  })
+}
+
+function fromDefinition(name: string, definition: DefinedModel, config: ServeConfig, log: Log): ServedModelSource {
   if (/[/\\:]/.test(name) || name === '') {
     throw new InferenceError('invalid_argument', `a model cannot be named '${name}': no slash, backslash or colon`)
   }
@@ -105,7 +131,12 @@ function fromDefinition(name: string, definition: DefinedModel): ServedModelSour
     runtime: 'custom',
     load: async (signal) => {
       const model = await definition.open(signal)
-      return { model: schedule(model, { name, maxQueueSize: definition.maxQueueSize }), hooks: [] }
+      const { maxQueueSize, scheduling } = definition
+      const options = schedulingDefaults(config)
+      // Its code is not run with made-up inputs by surprise: who wrote it says whether rows may share a run.
+      const batching = config.batching === 'off' ? 'off' : (scheduling.batching ?? 'off')
+      const policy = { name, maxQueueSize, options: { ...options, ...scheduling, batching }, log }
+      return { model: schedule(model, policy), hooks: [] }
     },
   }
   return { ref, entry }
