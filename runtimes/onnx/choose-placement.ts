@@ -76,9 +76,12 @@ export function choosePlacement(info: OnnxInfo, device: Device): PlacementChoice
   return { placement: 'inline', reason, inlineMaxBytes }
 }
 
+/** A thread may be idle for this share of its time, for lack of a call that is there already. */
+const idleShare = 0.02
+
 /** Time of one call to a thread over time of a run: how many calls are under way to keep the thread busy. */
 export function concurrencyOf(runUs: number | undefined, hopUs: number, instances: number): number {
-  const ahead = runUs === undefined ? 1 : 1 + Math.floor(hopUs / Math.max(runUs, 1))
+  const ahead = runUs === undefined ? 1 : 1 + Math.max(0, Math.ceil(hopUs / Math.max(runUs, 1) - idleShare))
   return instances * Math.min(16, ahead) // beyond 16, messages are batched as well as they can be
 }
 

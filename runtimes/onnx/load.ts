@@ -92,6 +92,7 @@ async function open(loading: Loading): Promise<Model> {
       session.placement === 'inline'
         ? inlineConcurrencyOf(info.timings.runUs)
         : concurrencyOf(info.timings.runUs, session.hopUs, instances),
+    executors: session.placement === 'inline' ? 1 : instances,
     predict: (batch, signal) => session.predict(batch, signal),
     ...(placedSession.onFailure && { onFailure: placedSession.onFailure }),
     close: () => session.close(),

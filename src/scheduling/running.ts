@@ -23,10 +23,10 @@ export class Running {
     return this.#runs.length
   }
 
-  /** How many may go on at once. Joined runs on the main thread come one by one: more arrives between them. */
+  /** How many may go on at once. Joined runs are not sent ahead: more arrives while one goes on. */
   get executors(): number {
-    const { concurrency, metadata } = this.#model
-    return this.#batching.isOn && metadata.parameters?.['placement'] === 'inline' ? 1 : Math.max(1, concurrency)
+    const { concurrency, executors = concurrency } = this.#model
+    return Math.max(1, this.#batching.isOn ? executors : concurrency)
   }
 
   get isFree(): boolean {

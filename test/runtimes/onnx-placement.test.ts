@@ -70,6 +70,7 @@ describe('the choice of a placement', () => {
 
   it('keeps as many calls under way as hide the hop', () => {
     expect(concurrencyOf(20, 100, 1)).toBe(6)
+    expect(concurrencyOf(400, 60, 1)).toBe(2)
     expect(concurrencyOf(20_000, 100, 2)).toBe(2)
     expect(concurrencyOf(1, 1000, 1)).toBe(16)
     expect(concurrencyOf(undefined, 0, 3)).toBe(3)
