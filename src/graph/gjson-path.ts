@@ -71,7 +71,7 @@ function readHead(path: Path): Head {
   const plain: Head = { kind: 'plain', path }
   if (text.startsWith('..')) return { kind: 'lines', path: new Path(text.slice(2)) }
   if (text.length < 2) return plain
-  switch (text[0]) {
+  switch (text.charAt(0)) {
     case '@':
       return readModifier(text) ?? plain
     case '!':
@@ -172,7 +172,6 @@ function endOfQuoted(text: string, start: number): number {
 function keyOf(name: string, path: string): string {
   if (name !== '') return name.startsWith('"') && isValidJson(name) ? name : goString(name)
   const last = lastPiece(path)
-  // eslint-disable-next-line no-control-regex -- control characters make no name
   return goString(/[\u0000-\u001f[\]{}()#|!]/.test(last) ? '_' : last)
 }
 

@@ -117,58 +117,33 @@ function isLike(value: Value, wanted: boolean): boolean {
 }
 
 function compareText(operator: Operator, left: string, right: string): boolean {
-  switch (operator) {
-    case '%':
-      return matchesPattern(left, right)
-    case '!%':
-      return !matchesPattern(left, right)
-    default:
-      return compareOrder(operator, order(left, right))
-  }
+  if (operator === '%') return matchesPattern(left, right)
+  if (operator === '!%') return !matchesPattern(left, right)
+  return inOrder[operator]?.(order(left, right)) ?? false
 }
 
 function compareNumber(operator: Operator, left: number, right: number): boolean {
   // NaN differs from everything and is in no order.
   if (Number.isNaN(left) || Number.isNaN(right)) return operator === '!='
-  return compareOrder(operator, left < right ? -1 : left > right ? 1 : 0)
+  return inOrder[operator]?.(left < right ? -1 : left > right ? 1 : 0) ?? false
 }
 
 function compareBoolean(operator: Operator, left: boolean, right: string): boolean {
-  switch (operator) {
-    case '=':
-      return right === String(left)
-    case '!=':
-      return right !== String(left)
-    case '<':
-      return !left && right === 'true'
-    case '<=':
-      return !left
-    case '>':
-      return left && right === 'false'
-    case '>=':
-      return left
-    default:
-      return false
-  }
+  if (operator === '=') return right === String(left)
+  if (operator === '!=') return right !== String(left)
+  if (operator === '<') return !left && right === 'true'
+  if (operator === '>') return left && right === 'false'
+  return (operator === '<=' && !left) || (operator === '>=' && left)
 }
 
-function compareOrder(operator: Operator, sign: number): boolean {
-  switch (operator) {
-    case '=':
-      return sign === 0
-    case '!=':
-      return sign !== 0
-    case '<':
-      return sign < 0
-    case '<=':
-      return sign <= 0
-    case '>':
-      return sign > 0
-    case '>=':
-      return sign >= 0
-    default:
-      return false
-  }
+/** By the sign of the left side less the right side. */
+const inOrder: Partial<Readonly<Record<Operator, (sign: number) => boolean>>> = {
+  '=': (sign) => sign === 0,
+  '!=': (sign) => sign !== 0,
+  '<': (sign) => sign < 0,
+  '<=': (sign) => sign <= 0,
+  '>': (sign) => sign > 0,
+  '>=': (sign) => sign >= 0,
 }
 
 /** Order by code points, which is the order of UTF-8 bytes. */

@@ -62,7 +62,7 @@ describe('a path', () => {
   })
 
   it('does not run out of stack in a deep document', () => {
-    const deep = '['.repeat(100_000) + ']'.repeat(100_000)
+    const deep = '['.repeat(20_000) + ']'.repeat(20_000)
     expect(compileGjson('@flatten:{"deep":true}').exists(deep)).toBe(true)
     expect(compileGjson('@dig:x').exists(deep)).toBe(true)
     expect(compileGjson('@pretty').exists(deep)).toBe(true)

@@ -1,0 +1,13 @@
+/** The door of this room: graphs, how they are read, and what travels through them. */
+export { checkSpec, loadSpec } from './check-spec.ts'
+export { canonicalName, compileHeaderPatterns } from './headers.ts'
+export type { HeaderList, HeaderPatterns, IncomingHeaders } from './headers.ts'
+export { InferenceGraph } from './inference-graph.ts'
+export type { ExplainedReply, GraphReply, GraphRequest, GraphSettings } from './inference-graph.ts'
+export { Payload } from './payload.ts'
+export type { PayloadTarget, TensorCall, WireFormat } from './payload.ts'
+export { readSpec } from './read-spec.ts'
+export type { CallService, StepCall, StepReply } from './run.ts'
+export type { GraphNode, GraphSpec, GraphStep, ServiceTarget, SpecIssue, SpecPath } from './spec.ts'
+export type { Timers } from './timers.ts'
+export type { StepRecord } from './trace.ts'
