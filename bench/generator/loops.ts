@@ -51,7 +51,7 @@ export interface OpenOptions {
 const openedBefore = 64
 /** A shorter gap is slept in naps: timers are no finer than a millisecond. */
 const timerGapMs = 2
-const napMs = 0.1
+const napMs = 0.25
 
 /**
  * Sends each request when it is due, whether or not earlier ones were answered. One that finds no free connection waits for

@@ -130,26 +130,46 @@ describe('the load generator over REST', () => {
 })
 
 describe('the load generator over gRPC', () => {
-  const call: GrpcRequest = { path: '/inference.GRPCInferenceService/ModelInfer', message: Uint8Array.of(1, 2, 3) }
+  const path = '/inference.GRPCInferenceService/ModelInfer'
 
-  it('counts calls by their gRPC status', async () => {
+  /** Answers every other call with RESOURCE_EXHAUSTED and without a message. @returns its address */
+  async function grpc(): Promise<string> {
     let index = 0
     const server = createHttp2Server()
     server.on('stream', (stream) => {
       const isRefused = index++ % 2 === 1
       stream.resume()
-      if (isRefused) {
-        stream.respond({ ':status': 200, 'grpc-status': '8' }, { endStream: true })
-        return
-      }
-      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
-      stream.respond({ ':status': 200 }, { waitForTrailers: true })
-      stream.end(framed(Uint8Array.of(4)))
+      stream.on('end', () => {
+        if (isRefused) {
+          stream.respond({ ':status': 200, 'grpc-status': '8' }, { endStream: true })
+          return
+        }
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+        stream.respond({ ':status': 200 }, { waitForTrailers: true })
+        stream.end(framed(Uint8Array.of(4)))
+      })
     })
-    const address = `127.0.0.1:${await listening(server)}`
-    const load: Load = { kind: 'closed', clients: 70, mostRequests: 300 }
-    const account = await generate({ target: { kind: 'grpc', address, request: call }, load, seconds: 10 })
+    return `127.0.0.1:${await listening(server)}`
+  }
+
+  it.each([
+    ['small ones by raw frames', 3],
+    ['those of half the window', 16_000],
+    ['large ones by node:http2', 50_000],
+  ])('counts calls by their gRPC status, %s', async (_kind, bytes) => {
+    const request: GrpcRequest = { path, message: new Uint8Array(bytes) }
+    const target = { kind: 'grpc', address: await grpc(), request } as const
+    const account = await generate({ target, load: { kind: 'closed', clients: 70, mostRequests: 300 }, seconds: 10 })
     expect(account.outcomes).toEqual({ 'grpc 0': 150, 'grpc 8': 150 })
     expect(account.ok).toBe(150)
+  })
+
+  it('tells connections that break from answers', async () => {
+    const server = createHttp2Server()
+    server.on('stream', (stream) => stream.session?.destroy())
+    const address = `127.0.0.1:${await listening(server)}`
+    const target = { kind: 'grpc', address, request: { path, message: Uint8Array.of(1) } } as const
+    const account = await generate({ target, load: { kind: 'closed', clients: 2, mostRequests: 10 }, seconds: 10 })
+    expect(account.outcomes).toEqual({ broken: 10 })
   })
 })
