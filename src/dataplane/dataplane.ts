@@ -15,6 +15,7 @@ import { ModelControl, type RepositoryControl } from './model-control.ts'
 import type { LogControl, Peers } from './peers.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { ModelStatistics, StatisticsSource } from './statistics.ts'
+import { TraceSettings } from './trace-settings.ts'
 
 export type { Call, InferenceObserver, Timings, Verb } from './call.ts'
 
@@ -39,6 +40,7 @@ export class DataPlane {
   /** Models on request: index, load, unload. */
   readonly modelControl: ModelControl
   readonly logSettings: LogControl | undefined
+  readonly traceSettings = new TraceSettings()
   readonly #repository: Repository
   readonly #observers: readonly InferenceObserver[]
   readonly #statistics: StatisticsSource | undefined

@@ -53,7 +53,7 @@ export function implementInference(door: Door, options: GrpcOptions): UntypedSer
       encodeModelMetadata(dataPlane.metadata(decodeModelRef(request, 'ModelMetadataRequest'))),
     ModelInfer: (request, context) => infer(door, request, context),
     ...managementHandlers(door),
-    ...Object.fromEntries(sharedMemoryMethods.map((method) => [method, refuseSharedMemory])),
+    ...Object.fromEntries(sharedMemoryMethods.map((method) => [method, sharedMemoryHandler(method)])),
   }
   return {
     ...Object.fromEntries(Object.entries(handlers).map(([method, handler]) => [method, unary(door, handler)])),
@@ -81,6 +81,18 @@ async function infer(door: Door, bytes: Buffer, context: GrpcContext): Promise<U
   return encodeGrpcInferResponse(response, { isTyped: wantsTyped })
 }
 
-function refuseSharedMemory(): never {
-  throw sharedMemoryOff()
+/** No region is ever there; what frees them works, since examples and tests of Triton begin with it. */
+function sharedMemoryHandler(method: string): UnaryHandler {
+  if (method.endsWith('Unregister')) return () => Buffer.alloc(0)
+  if (method.endsWith('Status')) return sharedMemoryStatus
+  return () => {
+    throw sharedMemoryOff()
+  }
+}
+
+/** The regions are an empty map. @throws InferenceError `not_found` where one is named */
+function sharedMemoryStatus(request: Buffer): Uint8Array {
+  const { name } = decodeModelRef(request, 'SharedMemoryStatusRequest')
+  if (name === '') return Buffer.alloc(0)
+  throw new InferenceError('not_found', `Unable to find shared memory region: '${name}'`)
 }

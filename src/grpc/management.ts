@@ -1,7 +1,6 @@
 /** Triton's management calls: repository, configuration, statistics, trace and logging. */
 import { InferenceError } from '../core/errors.ts'
 import type { LogSettingValues } from '../dataplane/log-settings.ts'
-import { traceSettings, updateTraceSettings } from '../dataplane/trace-settings.ts'
 import type { Door } from './door.ts'
 import {
   decodeControlRequest,
@@ -54,8 +53,8 @@ export function managementHandlers({ dataPlane }: Door): Readonly<Record<string,
     TraceSetting: (bytes) => {
       const { model, settings } = decodeTraceRequest(bytes)
       if (model !== '') dataPlane.status({ name: model })
-      updateTraceSettings(settings)
-      const values = Object.entries(traceSettings).map(([name, value]) => [name, { value: [value].flat() }])
+      const updated = dataPlane.traceSettings.update(settings, model === '' ? undefined : model)
+      const values = Object.entries(updated).map(([name, value]) => [name, { value: [value].flat() }])
       return encodeMessage(traceSettingResponse, { settings: Object.fromEntries(values) as object })
     },
     LogSettings: async (bytes) => {

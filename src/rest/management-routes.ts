@@ -1,7 +1,6 @@
 /** Triton's extensions about the server: repository, configuration, statistics, logging, trace, shared memory. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { InferenceError } from '../core/errors.ts'
-import { traceSettings, updateTraceSettings } from '../dataplane/trace-settings.ts'
 import type { LogControl } from '../dataplane/peers.ts'
 import { sendError, sendJson } from './answer.ts'
 import { readJsonObject, readParameters, type JsonObject } from './json-body.ts'
@@ -12,7 +11,7 @@ import { refOf, type ModelParams } from './v2-routes.ts'
 export function addManagementRoutes(app: FastifyInstance, door: Door): void {
   addRepositoryRoutes(app, door)
   addSettingRoutes(app, door)
-  addSharedMemoryRoutes(app)
+  addSharedMemoryRoutes(app, door)
   get(app, '/v2/models/stats', async (_request, reply) => {
     sendJson(reply, { model_stats: await door.dataPlane.statistics() })
     return reply
@@ -80,11 +79,11 @@ function addSettingRoutes(app: FastifyInstance, door: Door): void {
   for (const path of ['/v2/trace/setting', '/v2/models/:model/trace/setting']) {
     app.get<{ Params: Params }>(path, ({ params }, reply) => {
       checkModel(door, params)
-      sendJson(reply, traceSettings)
+      sendJson(reply, door.dataPlane.traceSettings.values(params.model))
     })
     postJson(app, door, path, (body, params, reply) => {
       checkModel(door, params)
-      sendJson(reply, updateTraceSettings(body))
+      sendJson(reply, door.dataPlane.traceSettings.update(body, params.model))
     })
     refuseOthers(app, path, ['GET', 'HEAD', 'POST'])
   }
@@ -100,15 +99,22 @@ function logSettingsOf({ dataPlane }: Door): LogControl {
   throw new InferenceError('unimplemented', 'the levels of this log cannot be changed')
 }
 
-function addSharedMemoryRoutes(app: FastifyInstance): void {
+/** No region is ever there; what frees them works, since examples and tests of Triton begin with it. */
+function addSharedMemoryRoutes(app: FastifyInstance, door: Door): void {
   for (const kind of ['system', 'cuda']) {
-    for (const prefix of [`/v2/${kind}sharedmemory`, `/v2/${kind}sharedmemory/region/:region`]) {
-      get(app, `${prefix}/status`, refuseSharedMemory)
-      for (const verb of ['register', 'unregister']) {
-        // Refused before a body is read.
-        app.post(`${prefix}/${verb}`, { onRequest: refuseSharedMemory }, () => undefined)
-        refuseOthers(app, `${prefix}/${verb}`, ['POST'])
-      }
+    const all = `/v2/${kind}sharedmemory`
+    const one = `${all}/region/:region`
+    get(app, `${all}/status`, (_request, reply) => sendJson(reply, []))
+    get<{ region: string }>(app, `${one}/status`, ({ params }) => {
+      throw new InferenceError('not_found', `Unable to find ${kind} shared memory region: '${params.region}'`)
+    })
+    for (const prefix of [all, one]) {
+      postJson(app, door, `${prefix}/unregister`, (_body, _params, reply) => {
+        reply.code(200).send()
+      })
+      // Refused before a body is read.
+      app.post(`${prefix}/register`, { onRequest: refuseSharedMemory }, () => undefined)
+      for (const verb of ['register', 'unregister']) refuseOthers(app, `${prefix}/${verb}`, ['POST'])
     }
   }
 }

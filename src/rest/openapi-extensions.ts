@@ -81,8 +81,8 @@ function settingPaths(): Json {
       requestBody: { content: { 'application/json': { schema: { type: 'object' } } } },
     },
   })
-  const trace = setting('Trace', 'TraceSettings', 'This server does not trace')
-  const ofModel = Object.entries(setting('ModelTrace', 'TraceSettings', 'This server does not trace')).map(
+  const trace = setting('Trace', 'TraceSettings', 'The file of the trace cannot be set')
+  const ofModel = Object.entries(setting('ModelTrace', 'TraceSettings', 'The file of the trace cannot be set')).map(
     ([method, found]) => {
       const known = found as { readonly responses: Json } // as `setting` makes it
       return [method, { ...known, responses: { ...known.responses, 404: unknownModel[404] } }]

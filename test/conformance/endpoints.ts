@@ -50,12 +50,14 @@ export const restV2: readonly Endpoint[] = [
   yes('POST /v2/repository/models/{model}/unload', repository),
   yes('GET /v2/logging', triton),
   yes('POST /v2/logging', triton),
-  yes('GET /v2/trace/setting', triton, 'Tracing is off.'),
-  yes('POST /v2/trace/setting', triton, 'Only what leaves tracing off.'),
-  off('GET /v2/systemsharedmemory/status', triton, noMemory),
+  yes('GET /v2/trace/setting', triton),
+  yes('POST /v2/trace/setting', triton, 'Kept and told; nothing is traced yet.'),
+  yes('GET /v2/systemsharedmemory/status', triton, 'No regions.'),
   off('POST /v2/systemsharedmemory/region/{region}/register', triton, noMemory),
-  off('GET /v2/cudasharedmemory/status', triton, noMemory),
+  yes('POST /v2/systemsharedmemory/unregister', triton, 'Also of one region; there is none.'),
+  yes('GET /v2/cudasharedmemory/status', triton, 'No regions.'),
   off('POST /v2/cudasharedmemory/region/{region}/register', triton, noMemory),
+  yes('POST /v2/cudasharedmemory/unregister', triton, 'Also of one region; there is none.'),
 ]
 
 export const restV1: readonly Endpoint[] = [
@@ -85,10 +87,12 @@ export const grpcEndpoints: readonly Endpoint[] = [
   inference('RepositoryModelLoad', repository, 'Both message forms.'),
   inference('RepositoryModelUnload', repository, 'Both message forms.'),
   inference('LogSettings', triton),
-  inference('TraceSetting', triton, 'Tracing is off.'),
+  inference('TraceSetting', triton, 'Kept and told; nothing is traced yet.'),
   ...['System', 'Cuda'].flatMap((kind) =>
     ['Status', 'Register', 'Unregister'].map((verb) =>
-      off(`inference.GRPCInferenceService/${kind}SharedMemory${verb}`, triton, noMemory),
+      verb === 'Register'
+        ? off(`inference.GRPCInferenceService/${kind}SharedMemory${verb}`, triton, noMemory)
+        : inference(`${kind}SharedMemory${verb}`, triton, 'No regions.'),
     ),
   ),
   ...['Predict', 'Classify', 'Regress', 'MultiInference', 'GetModelMetadata'].map((method) =>

@@ -166,12 +166,17 @@ describe('settings', () => {
     })
   })
 
-  it('E21: of the trace can be read, and only OFF be set', async () => {
+  it('E21: of the trace can be read and set, for the server and for one model', async () => {
     const off = { settings: { trace_level: { value: ['OFF'] }, trace_rate: { value: ['1000'] } } }
     expect(await call('TraceSetting')).toMatchObject(off)
     const settings = { trace_level: { value: ['OFF'] }, trace_rate: { value: [] } }
     expect(await call('TraceSetting', { settings, model_name: 'simple' })).toMatchObject(off)
-    expect(await refusal('TraceSetting', { settings: { trace_level: { value: ['TIMESTAMPS'] } } })).toMatchObject({
+    const on = { trace_level: { value: ['TIMESTAMPS', 'TENSORS'] }, trace_rate: { value: ['10'] } }
+    expect(await call('TraceSetting', { settings: on, model_name: 'simple' })).toMatchObject({ settings: on })
+    expect(await call('TraceSetting')).toMatchObject(off)
+    const cleared = { trace_level: { value: [] }, trace_rate: { value: [] } }
+    expect(await call('TraceSetting', { settings: cleared, model_name: 'simple' })).toMatchObject(off)
+    expect(await refusal('TraceSetting', { settings: { trace_file: { value: ['x'] } } })).toMatchObject({
       code: UNIMPLEMENTED,
     })
     expect(await refusal('TraceSetting', { model_name: 'nope' })).toMatchObject({ code: NOT_FOUND })

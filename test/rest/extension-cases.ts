@@ -195,7 +195,9 @@ const trace = {
   trace_mode: 'triton',
 }
 const log = 'POST /v2/logging'
+const traced = { ...trace, trace_rate: '10', trace_level: ['TIMESTAMPS'] }
 const traceSetting = 'POST /v2/trace/setting'
+const modelTrace = 'POST /v2/models/scores/trace/setting'
 
 export const settingCases: readonly RestCase[] = [
   { title: 'E20 the settings of the log', request: 'GET /v2/logging', status: 200, json: logging },
@@ -231,17 +233,43 @@ export const settingCases: readonly RestCase[] = [
     title: 'E21 timestamps',
     request: traceSetting,
     body: '{"trace_rate":"10","trace_level":["TIMESTAMPS"]}',
-    status: 501,
-    contains: 'does not trace',
+    status: 200,
+    json: traced,
   },
+  {
+    title: "E21 a model's own",
+    request: modelTrace,
+    body: '{"trace_rate":"7"}',
+    status: 200,
+    json: { ...traced, trace_rate: '7' },
+  },
+  { title: "E21 the server's again", request: modelTrace, body: '{"trace_rate":null}', status: 200, json: traced },
+  { title: 'E21 as the settings then say', request: 'GET /v2/trace/setting', status: 200, json: traced },
+  {
+    title: 'E21 the defaults',
+    request: traceSetting,
+    body: '{"trace_rate":null,"trace_level":null}',
+    status: 200,
+    json: trace,
+  },
+  { title: 'a trace file', request: traceSetting, body: '{"trace_file":"x"}', status: 501 },
+  {
+    title: 'an unknown level',
+    request: traceSetting,
+    body: '{"trace_level":["ALL"]}',
+    status: 400,
+    contains: 'TENSORS',
+  },
+  { title: 'a rate that is no integer', request: traceSetting, body: '{"trace_rate":"x"}', status: 400 },
   { title: 'a trace setting that is a number', request: traceSetting, body: '{"trace_rate":10}', status: 400 },
   { title: 'an unknown trace setting', request: traceSetting, body: '{"trace_x":"1"}', status: 400 },
   { title: 'trace settings of a version', request: 'GET /v2/models/scores/versions/1/trace/setting', status: 404 },
   ...['system', 'cuda'].flatMap((kind) => [
-    { title: `${kind} shared memory`, request: `GET /v2/${kind}sharedmemory/status`, status: 501 },
-    { title: `${kind} region`, request: `GET /v2/${kind}sharedmemory/region/r/status`, status: 501 },
+    { title: `${kind} shared memory`, request: `GET /v2/${kind}sharedmemory/status`, status: 200, json: [] },
+    { title: `${kind} region`, request: `GET /v2/${kind}sharedmemory/region/r/status`, status: 404 },
     { title: `${kind} register`, request: `POST /v2/${kind}sharedmemory/region/r/register`, body: '{}', status: 501 },
-    { title: `${kind} unregister`, request: `POST /v2/${kind}sharedmemory/unregister`, status: 501 },
+    { title: `${kind} unregister`, request: `POST /v2/${kind}sharedmemory/unregister`, status: 200 },
+    { title: `${kind} unregister one`, request: `POST /v2/${kind}sharedmemory/region/r/unregister`, status: 200 },
   ]),
   {
     title: 'A4 only extensions that work',
