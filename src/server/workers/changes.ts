@@ -4,12 +4,17 @@ import type { Log } from '../../core/log.ts'
 import type { ControlCall } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
+/** What a change needs of a worker. */
+export type Follower = Pick<WorkerProcess, 'number' | 'phase' | 'isJoined'> & {
+  readonly exchange: Pick<WorkerProcess['exchange'], 'ask'>
+}
+
 export interface ChangesOptions {
   readonly log: Log
   /** The workers that take part now. */
-  readonly workers: () => readonly WorkerProcess[]
+  readonly workers: () => readonly Follower[]
   /** Puts a new process in the place of one that has not done what the others did. */
-  readonly replace: (process: WorkerProcess) => void
+  readonly replace: (process: Follower) => void
 }
 
 interface Entry {
@@ -42,7 +47,7 @@ export class Changes {
    *
    * @throws InferenceError the reason of the first worker; else the first of the others, with how many have done it
    */
-  control(call: ControlCall, asked: WorkerProcess): Promise<void> {
+  control(call: ControlCall, asked: Follower): Promise<void> {
     return this.#inTurn(async () => {
       await asked.exchange.ask(call)
       this.#note(call)
@@ -60,7 +65,7 @@ export class Changes {
   }
 
   /** @returns the settings that are now in force */
-  updateLog(values: Readonly<Record<string, unknown>>, asked: WorkerProcess): Promise<unknown> {
+  updateLog(values: Readonly<Record<string, unknown>>, asked: Follower): Promise<unknown> {
     return this.#inTurn(async () => {
       const settings = await asked.exchange.ask({ kind: 'log', values })
       this.#log = { ...this.#log, ...values }
@@ -71,7 +76,7 @@ export class Changes {
   }
 
   /** Brings a worker up to date that started at `sequence`; it takes part from then on. */
-  join(process: WorkerProcess, sequence: number): Promise<void> {
+  join(process: Follower, sequence: number): Promise<void> {
     return this.#inTurn(async () => {
       const reload = this.#journal.findIndex(({ call }) => call.verb === 'reload')
       const missed = this.#journal.filter(
@@ -83,7 +88,7 @@ export class Changes {
     })
   }
 
-  async #repeat(call: ControlCall, process: WorkerProcess): Promise<InferenceError | undefined> {
+  async #repeat(call: ControlCall, process: Follower): Promise<InferenceError | undefined> {
     try {
       await process.exchange.ask(call).catch(() => process.exchange.ask(call))
       return undefined

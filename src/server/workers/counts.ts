@@ -5,6 +5,11 @@ import { snapshotSchema, type Snapshot } from './messages.ts'
 import { formatMetrics, parseMetrics, type Family } from './metrics-text.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
+/** What counting needs of a worker. */
+export type Counted = Pick<WorkerProcess, 'number' | 'phase' | 'snapshot'> & {
+  readonly exchange: Pick<WorkerProcess['exchange'], 'ask'>
+}
+
 type Fields = Readonly<Record<string, unknown>>
 
 export class Counts {
@@ -20,7 +25,7 @@ export class Counts {
   }
 
   /** Keeps what a process that has ended had counted when it told last: a counter never goes down. */
-  retain({ number, snapshot }: WorkerProcess): void {
+  retain({ number, snapshot }: Counted): void {
     if (snapshot === undefined) return
     const own = lasting(metricsOf(number, snapshot))
     const earlier = this.#metrics.get(number)
@@ -29,12 +34,12 @@ export class Counts {
     this.#statistics = addStatistics([this.#statistics, snapshot.statistics])
   }
 
-  countRestart({ number }: WorkerProcess): void {
+  countRestart({ number }: Counted): void {
     this.#restarts.set(number, (this.#restarts.get(number) ?? 0) + 1)
   }
 
   /** @param processes all that run, asked anew */
-  async sum(processes: () => readonly WorkerProcess[]): Promise<Snapshot> {
+  async sum(processes: () => readonly Counted[]): Promise<Snapshot> {
     await Promise.all(processes().map((process) => this.#ask(process)))
     const running = processes() // one may have ended meanwhile: then it is retained
     const told = running.flatMap(({ number, snapshot }) => (snapshot === undefined ? [] : [{ number, snapshot }]))
@@ -48,7 +53,7 @@ export class Counts {
     return { metrics: formatMetrics([...metrics, ...this.#own(running)]), statistics: [...statistics] }
   }
 
-  async #ask(process: WorkerProcess): Promise<void> {
+  async #ask(process: Counted): Promise<void> {
     try {
       process.snapshot = snapshotSchema.parse(await process.exchange.ask({ kind: 'snapshot' }, this.#patienceMs))
     } catch {
@@ -56,7 +61,7 @@ export class Counts {
     }
   }
 
-  #own(running: readonly WorkerProcess[]): readonly Family[] {
+  #own(running: readonly Counted[]): readonly Family[] {
     const serving = running.filter(({ phase }) => phase === 'serving').length
     return [
       {

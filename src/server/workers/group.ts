@@ -1,7 +1,7 @@
 /** The primary of `--workers`: starts the workers, keeps them alive, and makes one server of them. It holds no models. */
 import { InferenceError } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
-import { Changes } from './changes.ts'
+import { Changes, type Follower } from './changes.ts'
 import { Counts } from './counts.ts'
 import { errorOf, type FromWorker, type Work } from './messages.ts'
 import { WorkerProcess, type Addresses, type Ending, type Program } from './worker-process.ts'
@@ -238,7 +238,7 @@ export class WorkerGroup {
     this.#log.info({ workers: this.#slots.length }, 'rolling restart done')
   }
 
-  #replace(process: WorkerProcess): void {
+  #replace(process: Follower): void {
     const slot = this.#slots.find(({ current }) => current === process)
     if (slot !== undefined) void this.#renew(slot)
   }

@@ -36,9 +36,14 @@ export class LastWords {
     this.#lines = [...this.#lines, ...lines].slice(-20)
   }
 
-  /** The line that names the error, else the last one; '' where nothing was said. */
+  /** The line that names an error; '' where there is none. */
   get text(): string {
     const telling = this.#lines.findLast((line) => /(\w*Error|Fatal|fatal error|FATAL ERROR|Assertion)\b.*:/.test(line))
-    return (telling ?? this.#lines.at(-1) ?? '').trim().slice(0, 500)
+    return (telling ?? '').trim().slice(0, 500)
+  }
+
+  /** The last line. */
+  get last(): string {
+    return (this.#lines.at(-1) ?? '').trim().slice(0, 500)
   }
 }

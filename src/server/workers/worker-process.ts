@@ -158,7 +158,8 @@ export class WorkerProcess {
   #ending(code: number | null, signal: string | null): Ending {
     const failure = this.#failure
     const how = signal === null ? `it ended with status ${code}` : `it was ended by ${signal}`
-    const words = this.#killReason || failure?.message || this.#words.text
+    const said = this.#words.text || (signal === null ? this.#words.last : '') // a native crash ends with its stack
+    const words = this.#killReason || failure?.message || said
     return { code, signal, reason: words === '' ? how : words, ...(failure === undefined ? {} : { failure }) }
   }
 }
