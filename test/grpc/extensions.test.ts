@@ -86,6 +86,7 @@ it('names the extensions that work', async () => {
   expect(extensions).toEqual([
     'classification',
     'model_repository',
+    'schedule_policy',
     'model_configuration',
     'binary_tensor_data',
     'parameters',

@@ -54,7 +54,7 @@ describe('metadata', () => {
     expect(await harness.client.call('ServerMetadata', {})).toEqual({
       name: 'servable',
       version: '0.0.0',
-      extensions: ['classification', 'model_configuration', 'binary_tensor_data', 'parameters'],
+      extensions: ['classification', 'schedule_policy', 'model_configuration', 'binary_tensor_data', 'parameters'],
     })
   })
 
@@ -152,7 +152,6 @@ describe('ModelInfer', () => {
       offset: -5,
       text: 'ä',
       ratio: 0.25,
-      priority: 3,
     })
   })
 

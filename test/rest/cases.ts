@@ -75,7 +75,7 @@ export const healthCases: readonly RestCase[] = [
     json: {
       name: 'servable',
       version: '0.0.1',
-      extensions: ['classification', 'model_configuration', 'binary_tensor_data', 'parameters'],
+      extensions: ['classification', 'schedule_policy', 'model_configuration', 'binary_tensor_data', 'parameters'],
     },
   },
   { title: 'A4 with a slash', request: 'GET /v2/', status: 200, contains: '"name":"servable"' },

@@ -280,6 +280,7 @@ export const settingCases: readonly RestCase[] = [
       version: '0.0.1',
       extensions: [
         'classification',
+        'schedule_policy',
         'model_configuration',
         'binary_tensor_data',
         'parameters',

@@ -285,6 +285,7 @@ describe('statistics', () => {
           response_stats: {},
           batch_stats: [{ batch_size: 3, ...compute }],
           memory_usage: [],
+          scheduling: expect.objectContaining({ batching: false, batch_size: 1, isolations: 0 }) as object,
         },
       ],
     }
