@@ -15,6 +15,8 @@ const leastRuns = 9
 const deviations = 2
 const leastMargin = 1.05
 const mostMargin = 1.5
+/** Runs over which a new speed of the machine shows: it is taken to change all sizes alike. */
+const levelRuns = 20
 /** A stall of the machine counts as no more than so many times the prediction; a model that became slow is learned in steps. */
 const mostSurprise = 4
 /** The slope is believed where its standard error is below this part of a mean run per mean number of rows. */
@@ -23,8 +25,8 @@ const slopeError = 0.05
 /**
  * Exponentially weighted least squares of the run time on the rows, `L(b) = α + βb`, both at least 0.
  *
- * Where runs are of one size their line cannot be told: the last known ratio α/β then stays and the time scales it. So an
- * hour of single requests does not make the scheduler forget that batches pay.
+ * Where runs are of one size their line cannot be told: what is known of other sizes then keeps its ratio to them. So an hour
+ * of single requests, or a machine that became slower meanwhile, does not make the scheduler forget that batches pay.
  */
 export class LatencyModel {
   #weight = 0
@@ -97,16 +99,26 @@ export class LatencyModel {
   /** Learns from a run that ended well. */
   observe(rows: number, ms: number): void {
     const predicted = this.predict(rows)
-    const isKnown = this.isKnown && predicted > 0
+    const isKnown = this.#runs >= leastRuns && predicted > 0
     const bounded = isKnown ? Math.min(ms, predicted * mostSurprise) : ms
     if (isKnown) {
       const residual = Math.max(-1, Math.min(1, bounded / predicted - 1))
       this.#variance = decay * this.#variance + (1 - decay) * residual * residual
     }
     this.#runs += 1
+    this.#scale(rows, bounded)
     this.#add(rows, bounded)
     this.#fit()
     this.#own.add(rows, bounded, this.#runs)
+  }
+
+  /** What was seen before becomes as fast or slow as what is seen now; the first run sets the level of those at load. */
+  #scale(rows: number, ms: number): void {
+    const predicted = this.#alphaMs + this.#betaMs * rows
+    if (this.#ratio === undefined || predicted <= 0 || ms <= 0) return
+    const factor = (ms / predicted) ** Math.max(1 / levelRuns, 1 / this.#runs)
+    this.#ms *= factor
+    this.#rowsMs *= factor
   }
 
   #add(rows: number, ms: number): void {

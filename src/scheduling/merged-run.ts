@@ -8,7 +8,7 @@ import type { Waiting } from './waiting.ts'
 
 export type Predict = (batch: Batch, signal: AbortSignal) => Promise<readonly Tensor[]>
 
-/** What these say is no fault of a request: another run of it would end the same. */
+/** What these say is no fault of a request: another run of it would end the same. Nor is a crash tried again. */
 const sharedFates: readonly ErrorCode[] = ['unavailable', 'cancelled', 'deadline_exceeded', 'resource_exhausted']
 
 export class MergedRun {
@@ -54,7 +54,8 @@ export class MergedRun {
 
   /** False where the members fail for a reason that is no fault of any of them. */
   isDivisible(reason: unknown): boolean {
-    return !sharedFates.includes(InferenceError.from(reason).code)
+    const { code, isFatal } = InferenceError.from(reason)
+    return !isFatal && !sharedFates.includes(code)
   }
 
   /**
@@ -116,8 +117,12 @@ async function alone(member: Waiting, predict: Predict): Promise<number> {
 
 /** Each caller has an error of its own: what one does with it does not show to the others. */
 function copyOf(error: InferenceError): InferenceError {
-  const { code, message, retryAfterMs } = error
-  return new InferenceError(code, message, { cause: error, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
+  const { code, message, retryAfterMs, isFatal } = error
+  return new InferenceError(code, message, {
+    cause: error,
+    isFatal,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
 }
 
 function batchOf({ batch }: Waiting): Batch {
