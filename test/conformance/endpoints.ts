@@ -144,4 +144,34 @@ export const divergences: readonly Divergence[] = [
     ours: '415 and `Accept-Encoding`',
     why: 'HTTP has a status for it.',
   },
+  {
+    behaviour: 'The answer of a load or unload over REST',
+    theirs: 'Triton: no body; KServe: `{"name", "load": true}`',
+    ours: 'As KServe',
+    why: "KServe's clients read it, Triton's look at the status only.",
+  },
+  {
+    behaviour: 'Loads with `config` or files in the request',
+    theirs: 'Triton: override those in the repository',
+    ours: '501, once what can be wrong with them was told',
+    why: 'What is served is what lies in the served paths.',
+  },
+  {
+    behaviour: '`config.pbtxt` in a repository',
+    theirs: 'Triton: completes and checks what the model says; `max_batch_size`, sequence batching, ensembles',
+    ours: 'Not read; `model.yaml` says what the model does not, the configuration told is derived',
+    why: 'Not there yet.',
+  },
+  {
+    behaviour: 'Trace settings',
+    theirs: 'Triton: start and stop its traces',
+    ours: 'Kept and told, nothing is traced by them',
+    why: 'Clients that set them go on to work.',
+  },
+  {
+    behaviour: 'The signatures of a SavedModel, such as `regress_x_to_y`',
+    theirs: 'TF Serving: those of the file',
+    ours: 'Those of the table above, for every model',
+    why: 'Other formats have no signatures.',
+  },
 ]
