@@ -5,7 +5,9 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { elementCount, tensor } from '../../src/core/tensor.ts'
+import { encodeGrpcInferRequest } from '../../src/codec/v2-grpc.ts'
+import { elementCount, tensor, type Tensor } from '../../src/core/tensor.ts'
+import { modelInfer, type GrpcRequest } from '../grpc-message.ts'
 import { pinned } from '../machine.ts'
 import { mlpInputs, mlpModel } from '../mlp-model.ts'
 import { binaryRequest, type HttpRequest } from '../requests.ts'
@@ -125,7 +127,21 @@ export function lineOf(runs: readonly RunTime[]): { readonly alphaMs: number; re
 
 /** A request of some rows in the binary tensor extension: reading it costs the server next to nothing. */
 export function rowsRequest(model: BenchModel, rows: number): HttpRequest {
-  const shape = [rows, ...model.row]
-  const data = Float32Array.from({ length: elementCount(shape) }, (_, index) => (index % 17) / 17)
-  return binaryRequest(model.name, tensor(model.input, 'FP32', shape, data))
+  return binaryRequest(model.name, rowsOf(model, rows))
+}
+
+/** The same over gRPC, raw. */
+export function rowsCall(model: BenchModel, rows: number): GrpcRequest {
+  const message = encodeGrpcInferRequest({ model: { name: model.name }, inputs: [rowsOf(model, rows)] })
+  return { path: modelInfer, message }
+}
+
+function rowsOf({ input, row }: BenchModel, rows: number): Tensor<'FP32'> {
+  const shape = [rows, ...row]
+  return tensor(
+    input,
+    'FP32',
+    shape,
+    Float32Array.from({ length: elementCount(shape) }, (_, index) => (index % 17) / 17),
+  )
 }
