@@ -16,6 +16,8 @@ export type ErrorCode =
 export interface InferenceErrorOptions extends ErrorOptions {
   /** When a retry may succeed, in milliseconds from now: becomes `Retry-After`. */
   readonly retryAfterMs?: number
+  /** It took its thread or process along: nobody tries by more runs which of several requests it was. */
+  readonly isFatal?: boolean
 }
 
 /**
@@ -26,10 +28,12 @@ export class InferenceError extends Error {
   override readonly name = 'InferenceError'
   readonly code: ErrorCode
   readonly retryAfterMs?: number
+  readonly isFatal: boolean
 
   constructor(code: ErrorCode, message: string, options: InferenceErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
+    this.isFatal = options.isFatal === true
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs
   }
 

@@ -211,9 +211,11 @@ export class ModelProcess {
     const next = isRestarted ? 'it is started again' : 'it is given up'
     if (this.#isHung) {
       const text = `model '${name}' ran longer than its run_timeout_seconds (${runTimeoutMs / 1000}): its process was killed; ${next}`
-      return new InferenceError('deadline_exceeded', text)
+      return new InferenceError('deadline_exceeded', text, { isFatal: true })
     }
-    return new InferenceError('internal', `the process of model '${name}' ${how} while it ran this request; ${next}`)
+    return new InferenceError('internal', `the process of model '${name}' ${how} while it ran this request; ${next}`, {
+      isFatal: true,
+    })
   }
 
   get #mayHaveOneMore(): boolean {

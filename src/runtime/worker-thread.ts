@@ -117,7 +117,7 @@ export class WorkerThread {
   #end(code: number): void {
     this.#isDead = true
     const text = `the thread that ran this model ended with code ${code}${this.#fault}`
-    for (const call of this.#pending.drain()) call.reject(new InferenceError('internal', text))
+    for (const call of this.#pending.drain()) call.reject(new InferenceError('internal', text, { isFatal: true }))
     this.#onEnd()
   }
 }

@@ -56,7 +56,7 @@ describe('parseModelYaml', () => {
     ['limits: {zzz: 1}', "unknown key 'limits.zzz'; known are max_batch_size, max_queue_size"],
     [
       '\nplacement: gpu',
-      'm/model.yaml:2: \'placement\': Invalid option: expected one of "auto"|"inline"|"pool"|"thread"',
+      'm/model.yaml:2: \'placement\': Invalid option: expected one of "auto"|"inline"|"pool"|"thread"|"process"',
     ],
     ['device: cuda:x', "m/model.yaml:1: 'device': expected auto, cpu, cuda or cuda:N"],
     ['device: cuda:-1', "m/model.yaml:1: 'device': expected auto, cpu, cuda or cuda:N"],
