@@ -1,5 +1,5 @@
 /** Rows of tensors: stacked to a batch, and compared with what the same rows gave alone. */
-import { allocate, elementCount, tensor, type DataType, type Tensor } from '../core/tensor.ts'
+import { allocate, bytesOf, elementCount, tensor, type DataType, type Tensor } from '../core/tensor.ts'
 
 /** Kernels sum in another order for another number of rows: differences up to this share of a value are none. */
 const relativeTolerance = 1e-4
@@ -32,15 +32,17 @@ function join(parts: readonly Tensor[], { name, datatype, shape }: Tensor): Tens
     return tensor(name, datatype, joinedShape, data)
   }
   const data = allocate(datatype, elementCount(joinedShape))
+  const bytes = bytesOf(data)
   let offset = 0
   for (const part of parts) {
-    for (let index = 0; index < part.data.length; index += 1) data[offset + index] = part.data[index] as never // equal datatypes
-    offset += part.data.length
+    if (part.datatype === 'BYTES') continue // all parts have the datatype of the first
+    bytes.set(bytesOf(part.data), offset)
+    offset += part.data.byteLength
   }
   return tensor(name, datatype, joinedShape, data)
 }
 
-/** The first row of every input, or undefined where one has none. */
+/** One row of every input, or undefined where one has fewer. */
 export function rowOf(inputs: readonly Tensor[], row: number): readonly Tensor[] | undefined {
   const rows: Tensor[] = []
   for (const input of inputs) {

@@ -34,8 +34,8 @@ export interface PreparationOptions {
   readonly now?: () => number
 }
 
-/** Timed runs of each size. The median of as many is near enough for a start: the scheduler goes on learning. */
-const runsOfSize = 3
+/** Timed runs of each size after the first: enough for a start, since the scheduler goes on learning. */
+const runsOfSize = 2
 const defaultBudgetMs = 150
 /** A model that its runtime has measured as slower than this is not run once more only to measure it. */
 const slowMs = 10
