@@ -173,7 +173,7 @@ function unknownVersion(name: string, version: string): InferenceError {
   return new InferenceError('not_found', `Request for unknown model: '${name}' version ${version} is not found`)
 }
 
-function notReady({ ref, state, reason }: ModelSlot): InferenceError {
+function notReady({ ref, state, reason, hasBroken }: ModelSlot): InferenceError {
   if (state === 'unloaded') {
     return new InferenceError(
       'unavailable',
@@ -181,6 +181,8 @@ function notReady({ ref, state, reason }: ModelSlot): InferenceError {
     )
   }
   const detail =
-    state === 'failed' ? `Version ${ref.version} failed to load: ${reason}` : `Version ${ref.version} is ${state}.`
+    state === 'failed'
+      ? `Version ${ref.version} ${hasBroken ? 'failed' : 'failed to load'}: ${reason}`
+      : `Version ${ref.version} is ${state}.`
   return new InferenceError('unavailable', `Model with name ${ref.name} is not ready. ${detail}`)
 }

@@ -24,6 +24,7 @@ export class ModelSlot {
   #runtime: string
   #loadMs: number | undefined
   #instance: LeasedModel | undefined
+  #hasBroken = false
   /** The load that was asked for last and has not ended. */
   #loading: { readonly entry: ModelEntry; readonly done: Promise<ModelStatus> } | undefined
   #abort = new AbortController()
@@ -47,6 +48,11 @@ export class ModelSlot {
 
   get reason(): string | undefined {
     return this.#reason
+  }
+
+  /** Failed after it was ready, and not loaded again. */
+  get hasBroken(): boolean {
+    return this.#hasBroken && this.#state === 'failed'
   }
 
   get status(): ModelStatus {
@@ -137,6 +143,7 @@ export class ModelSlot {
     const old = this.#instance
     const instance = new LeasedModel(this.ref, loaded)
     this.#instance = instance
+    this.#hasBroken = false
     this.#runtime = entry.runtime
     this.#become('ready')
     const { memoryBytes, metadata } = loaded.model
@@ -164,7 +171,8 @@ export class ModelSlot {
     const { name, version } = this.ref
     const text = reasonOf(reason)
     this.#around.log.error({ model: name, version, source: entry.source, reason: text }, 'model failed while it served')
-    this.#become(this.#loading === undefined ? 'failed' : 'loading', text)
+    this.#hasBroken = true
+    this.#become('failed', text)
   }
 
   #fail(entry: ModelEntry, reason: unknown): void {
