@@ -49,6 +49,8 @@ export interface ModelDefinition<
   readonly batching?: boolean
   /** How requests wait and share runs, beside the above. */
   readonly scheduling?: Omit<SchedulingOptions, 'batching' | 'maxQueueSize'>
+  /** Answers are kept and given again to equal requests, as far as the server's `responseCacheBytes` reach. */
+  readonly responseCache?: boolean
   /** Runs once before the first request: reads files, opens connections. */
   load?(signal: AbortSignal): Promise<void> | void
   predict(inputs: InputsOf<I>, options: PredictOptions): Promise<OutputsOf<O>> | OutputsOf<O>
@@ -72,6 +74,7 @@ export interface DefinedModel {
   readonly version: string
   readonly maxQueueSize: number
   readonly scheduling: SchedulingOptions
+  readonly isCached: boolean
   /** @throws what `load` of the definition throws */
   open(signal: AbortSignal): Promise<Model>
 }
@@ -94,6 +97,7 @@ export function defineModel<const I extends TensorDefinitions, const O extends T
     version: definition.version ?? '1',
     maxQueueSize: definition.maxQueueSize ?? 1000,
     scheduling: { ...definition.scheduling, batching: definition.batching === true ? 'on' : 'off' },
+    isCached: definition.responseCache === true,
     open: async (signal) => {
       await definition.load?.(signal)
       return modelOf(definition)

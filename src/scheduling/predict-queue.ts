@@ -22,6 +22,7 @@ import { WakeUp } from './wake-up.ts'
 
 export class PredictQueue {
   readonly #sloMs: number
+  readonly #now: () => number
   readonly #nextRun: NextRun
   readonly #runner: Runner
   readonly #rules: QueueRules
@@ -40,6 +41,7 @@ export class PredictQueue {
   constructor(model: Model, policy: SchedulingPolicy) {
     const options = policy.options ?? {}
     this.#sloMs = options.sloMs ?? Infinity
+    this.#now = policy.now ?? (() => performance.now())
     this.#rules = new QueueRules(options)
     this.#batching = new Batching(model, policy)
     this.#line = new WaitingLine(this.#rules.places)
@@ -54,13 +56,14 @@ export class PredictQueue {
       batching: this.#batching,
       running: this.#running,
       counts: this.#counts,
+      now: this.#now,
       onEnd: () => this.#line.size > 0 && this.#plan(),
     })
   }
 
   predict(batch: Batch, signal: AbortSignal, options: PredictOptions | undefined): Promise<readonly Tensor[]> {
     if (signal.aborted) return Promise.reject(InferenceError.from(signal.reason))
-    const nowMs = performance.now()
+    const nowMs = this.#now()
     const bucket = this.#batching.bucketOf(batch)
     const rows = bucket === this.#batching.apart ? 1 : commonRows(batch.inputs)
     const level = this.#rules.levelOf(options?.priority)
@@ -93,16 +96,16 @@ export class PredictQueue {
   }
 
   snapshot(): SchedulingSnapshot {
-    const { usual, isOn, reason, maxRows } = this.#batching
+    const { usual, apart, isOn, reason, maxRows } = this.#batching
     const { latency } = usual
     return {
-      isBatching: isOn && usual.isMergeable,
+      isBatching: isOn && (usual.isMergeable || usual === apart), // apart: nothing has come yet
       reason,
       ...(latency.isKnown ? { alphaMs: latency.alphaMs, betaMs: latency.betaMs } : {}),
       margin: latency.margin,
       efficientBatch: isOn ? efficientBatch(latency, Math.min(maxRows, usual.maxRows)) : 1,
       batchSize: this.#admission.batchRows(usual, this.#sloMs),
-      ...this.#admission.view(usual, performance.now()),
+      ...this.#admission.view(usual, this.#now()),
       waitingRequests: this.#line.size,
       waitingRows: this.#line.rows,
       runningBatches: this.#running.size,
@@ -133,7 +136,7 @@ export class PredictQueue {
 
   readonly #turn = (): void => {
     this.#isPlanned = false
-    const nowMs = performance.now()
+    const nowMs = this.#now()
     if (this.#runner.hasUnwatched) this.#runner.watch(this.#onAbort)
     this.#departures.expire(nowMs)
     while (this.#running.isFree && this.#line.size > 0) {

@@ -131,12 +131,12 @@ function fromDefinition(name: string, definition: DefinedModel, config: ServeCon
     runtime: 'custom',
     load: async (signal) => {
       const model = await definition.open(signal)
-      const { maxQueueSize, scheduling } = definition
+      const { maxQueueSize, scheduling, isCached } = definition
       const options = schedulingDefaults(config)
       // Its code is not run with made-up inputs by surprise: who wrote it says whether rows may share a run.
       const batching = config.batching === 'off' ? 'off' : (scheduling.batching ?? 'off')
       const policy = { name, maxQueueSize, options: { ...options, ...scheduling, batching }, log }
-      return { model: schedule(model, policy), hooks: [] }
+      return { model: schedule(model, policy), hooks: [], scheduling: policy.options, isCached }
     },
   }
   return { ref, entry }

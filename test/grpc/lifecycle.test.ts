@@ -84,6 +84,7 @@ describe('a call', () => {
     const error = await failure(harness.client.call('ModelInfer', call('busy')))
     expect(error.code).toBe(status.RESOURCE_EXHAUSTED)
     expect(error.metadata.get('retry-after')).toEqual(['2'])
+    expect(error.metadata.get('grpc-retry-pushback-ms')).toEqual(['1500'])
   })
 
   it('carries an error text of any length and any characters', async () => {
