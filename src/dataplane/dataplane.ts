@@ -15,7 +15,7 @@ import { ModelControl, type RepositoryControl } from './model-control.ts'
 import type { LogControl, Peers } from './peers.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { ModelStatistics, StatisticsSource } from './statistics.ts'
-import { TraceSettings } from './trace-settings.ts'
+import { TraceSettings, type TraceSettingValues } from './trace-settings.ts'
 
 export type { Call, InferenceObserver, Timings, Verb } from './call.ts'
 
@@ -121,10 +121,15 @@ export class DataPlane {
       const prepared = checkRequest(await preprocess(handle, call), handle.model.metadata, handle.model.maxBatchSize)
       call.rows = rowsOf(prepared.inputs, handle.model.metadata)
       let last: InferenceResponse = { model: handle.ref, outputs: [] }
+      // What the model takes, without what hooks and callers take in between.
+      let resumed = performance.now()
       for await (const response of handle.model.stream(prepared, call.context)) {
+        call.timings.predictMs += performance.now() - resumed
         last = finish(handle, call, await postprocess(handle, call, response))
         await emit(last, false)
+        resumed = performance.now()
       }
+      call.timings.predictMs += performance.now() - resumed
       return last
     })
   }
@@ -170,6 +175,13 @@ export class DataPlane {
   /** The version that a label names. @throws InferenceError `invalid_argument` where the model has no such label */
   labelled(model: string, label: string): Required<ModelRef> {
     return this.#labels.resolve(model, label)
+  }
+
+  /** Changes trace settings, in every process. @throws InferenceError as {@link TraceSettings.update} */
+  async updateTrace(values: Readonly<Record<string, unknown>>, model?: string): Promise<TraceSettingValues> {
+    if (this.#peers === undefined) return this.traceSettings.update(values, model)
+    await this.#peers.updateTrace(values, model)
+    return this.traceSettings.values(model)
   }
 
   /** @throws InferenceError `not_found` */

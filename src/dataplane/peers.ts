@@ -9,6 +9,8 @@ export interface Peers {
   onChange(listener: () => void): () => void
   /** What all of them have counted, per version. */
   statistics(): Promise<readonly ModelStatistics[]>
+  /** Changes the trace settings of all. @throws InferenceError as {@link TraceSettings.update} */
+  updateTrace(values: Readonly<Record<string, unknown>>, model?: string): Promise<void>
 }
 
 /** Log settings, of this process or of all. */

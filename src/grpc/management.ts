@@ -50,10 +50,10 @@ export function managementHandlers({ dataPlane }: Door): Readonly<Record<string,
     },
     RepositoryModelLoad: control('load', 'RepositoryModelLoadRequest'),
     RepositoryModelUnload: control('unload', 'RepositoryModelUnloadRequest'),
-    TraceSetting: (bytes) => {
+    TraceSetting: async (bytes) => {
       const { model, settings } = decodeTraceRequest(bytes)
       if (model !== '') dataPlane.status({ name: model })
-      const updated = dataPlane.traceSettings.update(settings, model === '' ? undefined : model)
+      const updated = await dataPlane.updateTrace(settings, model === '' ? undefined : model)
       const values = Object.entries(updated).map(([name, value]) => [name, { value: [value].flat() }])
       return encodeMessage(traceSettingResponse, { settings: Object.fromEntries(values) as object })
     },

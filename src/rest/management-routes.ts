@@ -81,9 +81,9 @@ function addSettingRoutes(app: FastifyInstance, door: Door): void {
       checkModel(door, params)
       sendJson(reply, door.dataPlane.traceSettings.values(params.model))
     })
-    postJson(app, door, path, (body, params, reply) => {
+    postJson(app, door, path, async (body, params, reply) => {
       checkModel(door, params)
-      sendJson(reply, door.dataPlane.traceSettings.update(body, params.model))
+      sendJson(reply, await door.dataPlane.updateTrace(body, params.model))
     })
     refuseOthers(app, path, ['GET', 'HEAD', 'POST'])
   }

@@ -87,6 +87,10 @@ describe('servable serve --workers 2', () => {
     for (const { text } of await askEach(`${url}/v2/logging`)) {
       expect(JSON.parse(text)).toMatchObject({ log_verbose_level: 1, log_info: false })
     }
+    await post(`${url}/v2/models/iris/trace/setting`, { trace_rate: '7' })
+    for (const { text } of await askEach(`${url}/v2/models/iris/trace/setting`)) {
+      expect(JSON.parse(text)).toMatchObject({ trace_rate: '7' })
+    }
     cli.kill('SIGTERM')
     expect(await cli.ended).toEqual({ status: 0, signal: null })
   })

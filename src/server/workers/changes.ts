@@ -1,7 +1,7 @@
-/** Changes that callers make to one worker and that all must share: loads, unloads, log settings. */
+/** Changes that callers make to one worker and that all must share: loads, unloads, settings. */
 import { InferenceError, messageOf } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
-import type { ControlCall } from './messages.ts'
+import type { ControlCall, SettingsCall } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** What a change needs of a worker. */
@@ -27,7 +27,7 @@ export class Changes {
   readonly #options: ChangesOptions
   #journal: readonly Entry[] = []
   #sequence = 0
-  #log: Readonly<Record<string, unknown>> = {}
+  readonly #settings = new Map<string, SettingsCall>()
   #tail: Promise<unknown> = Promise.resolve()
 
   constructor(options: ChangesOptions) {
@@ -35,10 +35,14 @@ export class Changes {
   }
 
   /** What a worker that starts now must know. `sequence` is for {@link join}. */
-  get state(): { readonly unloaded: string[]; readonly log: Record<string, unknown>; readonly sequence: number } {
+  get state(): { readonly unloaded: string[]; readonly settings: SettingsCall[]; readonly sequence: number } {
     const isListed = this.#journal.some(({ call }) => call.verb === 'reload')
     const unloads = isListed ? [] : this.#journal.filter(({ call }) => call.verb === 'unload')
-    return { unloaded: unloads.map(({ call }) => String(call.argument)), log: this.#log, sequence: this.#sequence }
+    return {
+      unloaded: unloads.map(({ call }) => String(call.argument)),
+      settings: [...this.#settings.values()],
+      sequence: this.#sequence,
+    }
   }
 
   /**
@@ -64,14 +68,15 @@ export class Changes {
     })
   }
 
-  /** @returns the settings that are now in force */
-  updateLog(values: Readonly<Record<string, unknown>>, asked: Follower): Promise<unknown> {
+  /** Changes settings in all workers; nothing anywhere where they are wrong. @throws InferenceError what is wrong */
+  update(call: SettingsCall, asked: Follower): Promise<void> {
     return this.#inTurn(async () => {
-      const settings = await asked.exchange.ask({ kind: 'log', values })
-      this.#log = { ...this.#log, ...values }
+      await asked.exchange.ask(call)
+      const key = `${call.subject} ${call.model ?? ''}`
+      const values = { ...this.#settings.get(key)?.values, ...call.values }
+      this.#settings.set(key, { ...call, values })
       const others = this.#options.workers().filter((process) => process !== asked)
-      await Promise.all(others.map((process) => process.exchange.ask({ kind: 'log', values }).catch(() => undefined)))
-      return settings
+      await Promise.all(others.map((process) => process.exchange.ask(call).catch(() => undefined))) // checked by the first
     })
   }
 
@@ -83,7 +88,7 @@ export class Changes {
         (entry, index) => entry.sequence > sequence || (reload >= 0 && index >= reload),
       )
       for (const { call } of missed) await process.exchange.ask(call)
-      await process.exchange.ask({ kind: 'log', values: this.#log })
+      for (const settings of this.#settings.values()) await process.exchange.ask(settings)
       process.isJoined = true
     })
   }

@@ -2,60 +2,18 @@
 import { InferenceError } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import { Changes, type Follower } from './changes.ts'
+import { Conditions, pause } from './conditions.ts'
 import { Counts } from './counts.ts'
+import { defaultTimes, type GroupOptions, type GroupTimes, type Started } from './group-options.ts'
 import { errorOf, type FromWorker, type Work } from './messages.ts'
-import { WorkerProcess, type Addresses, type Ending, type Program } from './worker-process.ts'
-
-/** Times in milliseconds; tests take shorter ones. */
-export interface GroupTimes {
-  /** Between two looks at the heartbeats. */
-  readonly beatMs: number
-  /** Looks without a heartbeat after which a worker counts as hung: longer than any model should hold an event loop. */
-  readonly beatsMissed: number
-  /** Before the first restart of a worker; doubles with each that follows, up to `longestBackoffMs`. */
-  readonly backoffMs: number
-  readonly longestBackoffMs: number
-  /** After so long, an end is not the consequence of the one before. */
-  readonly stableMs: number
-  /** What a worker has to answer a scrape. */
-  readonly scrapeMs: number
-}
-
-const defaultTimes: GroupTimes = {
-  beatMs: 1000,
-  beatsMissed: 30,
-  backoffMs: 250,
-  longestBackoffMs: 30_000,
-  stableMs: 60_000,
-  scrapeMs: 1000,
-}
+import { portsOf } from './ports.ts'
+import { WorkerProcess, type Addresses, type Ending } from './worker-process.ts'
 
 /** Ends at start, one after the other, after which a group that cannot serve gives up. */
 const startsTried = 3
 
 /** For closing beyond the drain, before a worker is killed. */
 const graceMs = 2000
-
-export interface GroupOptions {
-  readonly workers: number
-  readonly program: Program
-  readonly log: Log
-  readonly drainSeconds: number
-  /** As settings name them. */
-  readonly ports: { readonly httpPort: number; readonly grpcPort?: number }
-  /** Logs are for people. */
-  readonly isPretty: boolean
-  readonly times?: Partial<GroupTimes>
-}
-
-export interface Started {
-  readonly addresses: Addresses
-  /** Models per worker. */
-  readonly models: number
-  readonly isReady: boolean
-  /** A model failed to load. */
-  readonly hasFailed: boolean
-}
 
 /** The place of one worker: processes follow each other in it. */
 interface Slot {
@@ -78,7 +36,7 @@ export class WorkerGroup {
   /** Where each process began in the journal of changes. */
   readonly #sequences = new WeakMap<WorkerProcess, number>()
   readonly #stop = new AbortController()
-  readonly #listeners = new Set<() => void>()
+  readonly #conditions = new Conditions()
   #monitor: NodeJS.Timeout | undefined
   #addresses: Addresses | undefined
   #models = 0
@@ -146,16 +104,21 @@ export class WorkerGroup {
 
   /** All workers refuse what is new, finish what runs, and end; within `drainSeconds`. */
   async stop(): Promise<void> {
-    this.#stop.abort()
+    this.#abort()
     await Promise.all([...this.#processes].map((process) => process.leave(false, this.#patienceMs)))
     clearInterval(this.#monitor)
   }
 
   /** Ends everything at once. */
   kill(): void {
-    this.#stop.abort()
+    this.#abort()
     clearInterval(this.#monitor)
     for (const process of this.#processes) process.kill('')
+  }
+
+  #abort(): void {
+    this.#stop.abort()
+    this.#conditions.check()
   }
 
   get #patienceMs(): number {
@@ -289,11 +252,11 @@ export class WorkerGroup {
   }
 
   #greet(process: WorkerProcess): void {
-    const { unloaded, log, sequence } = this.#changes.state
+    const { unloaded, settings, sequence } = this.#changes.state
     this.#sequences.set(process, sequence)
     process.send({ kind: 'group', isReady: this.isReady })
     const { isPretty } = this.#options
-    process.send({ kind: 'start', worker: process.number, isFirst: process.isFirst, unloaded, log, isPretty })
+    process.send({ kind: 'start', worker: process.number, isFirst: process.isFirst, unloaded, settings, isPretty })
     process.isJoined = process.isFirst
   }
 
@@ -323,8 +286,8 @@ export class WorkerGroup {
     switch (work.kind) {
       case 'control':
         return this.#changes.control(work, process)
-      case 'log':
-        return this.#changes.updateLog(work.values, process)
+      case 'settings':
+        return this.#changes.update(work, process)
       case 'snapshot':
         return this.#counts.sum(() => this.#all(({ hasServed, isFirst }) => hasServed || isFirst))
       case 'join':
@@ -367,7 +330,7 @@ export class WorkerGroup {
 
   #changed(): void {
     this.#tellReadiness()
-    for (const listener of [...this.#listeners]) listener()
+    this.#conditions.check()
   }
 
   #tellReadiness(): void {
@@ -379,44 +342,10 @@ export class WorkerGroup {
 
   /** @throws InferenceError where the group breaks or stops meanwhile */
   #until(isThere: () => boolean): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { signal } = this.#stop
-      const check = (): void => {
-        const error = this.#broken ?? (signal.aborted ? stopped() : undefined)
-        if (error === undefined && !isThere()) return
-        this.#listeners.delete(check)
-        signal.removeEventListener('abort', check)
-        if (error === undefined) resolve()
-        else reject(error)
-      }
-      this.#listeners.add(check)
-      signal.addEventListener('abort', check)
-      check()
-    })
+    return this.#conditions.until(isThere, () => this.#broken ?? (this.#stop.signal.aborted ? stopped() : undefined))
   }
 }
 
 function stopped(): InferenceError {
   return new InferenceError('cancelled', 'the workers are stopped')
-}
-
-/** The ports that were had: where 0 was asked for, a group that starts over keeps them. */
-function portsOf(addresses: Addresses | undefined, ports: GroupOptions['ports']): GroupOptions['ports'] {
-  const [http, grpc] = [addresses?.http, addresses?.grpc].map((text) => Number(/:(\d+)$/.exec(text ?? '')?.[1] ?? NaN))
-  return {
-    httpPort: http === undefined || Number.isNaN(http) ? ports.httpPort : http,
-    ...(grpc === undefined || Number.isNaN(grpc) ? {} : { grpcPort: grpc }),
-  }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, milliseconds)
-    signal.addEventListener('abort', done, { once: true })
-    function done(): void {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-  })
 }

@@ -26,12 +26,19 @@ const controlSchema = z.object({
   /** Name of the model; the configurations of a reload. */
   argument: z.unknown(),
 })
-const logSchema = z.object({ kind: z.literal('log'), values: z.record(z.string(), z.unknown()) })
+/** A change of settings that callers may make, by Triton's names. */
+const settingsSchema = z.object({
+  kind: z.literal('settings'),
+  subject: z.enum(['log', 'trace']),
+  values: z.record(z.string(), z.unknown()),
+  /** Whose trace settings; the server's own where absent. */
+  model: z.string().optional(),
+})
 
 /** What a worker asks of the group, or the primary of a worker; each gets one answer. */
 const workSchema = z.discriminatedUnion('kind', [
   controlSchema,
-  logSchema,
+  settingsSchema,
   /** Everything counted: by one worker where the primary asks, by all where a worker does. */
   z.object({ kind: z.literal('snapshot') }),
   /** What is printed once all models are loaded. */
@@ -68,8 +75,8 @@ const startSchema = z.object({
   isFirst: z.boolean(),
   /** Models that callers have unloaded. */
   unloaded: z.array(z.string()),
-  /** Log settings that callers have changed. */
-  log: z.record(z.string(), z.unknown()),
+  /** Settings that callers have changed. */
+  settings: z.array(settingsSchema),
   isPretty: z.boolean(),
 })
 
@@ -102,6 +109,7 @@ const fromWorkerSchema = z.discriminatedUnion('kind', [
 ])
 
 export type ControlCall = z.infer<typeof controlSchema>
+export type SettingsCall = z.infer<typeof settingsSchema>
 export type Work = z.infer<typeof workSchema>
 export type Outcome = z.infer<typeof outcomeSchema>
 export type Failure = z.infer<typeof failureSchema>

@@ -64,10 +64,15 @@ export class GroupPeers implements Peers {
         return own.values
       },
       update: async (values) => {
-        await exchange.ask({ kind: 'log', values: { ...values } })
+        await exchange.ask({ kind: 'settings', subject: 'log', values: { ...values } })
         return own.values
       },
     }
+  }
+
+  async updateTrace(values: Readonly<Record<string, unknown>>, model?: string): Promise<void> {
+    const named = model === undefined ? {} : { model }
+    await this.#exchange.ask({ kind: 'settings', subject: 'trace', values: { ...values }, ...named })
   }
 
   async #sum(): Promise<Snapshot> {

@@ -10,6 +10,7 @@ import {
   readToWorker,
   type ControlCall,
   type FromWorker,
+  type SettingsCall,
   type Snapshot,
   type Start,
   type Work,
@@ -118,7 +119,7 @@ class GroupWorker {
         logFields: { worker: start.worker },
       },
     )
-    server.own.logSettings.update(start.log)
+    for (const settings of start.settings) updateSettings(server, settings)
     this.#server = server
     return server
   }
@@ -129,8 +130,8 @@ class GroupWorker {
     switch (work.kind) {
       case 'control':
         return perform(server, work)
-      case 'log':
-        return server.own.logSettings.update(work.values)
+      case 'settings':
+        return updateSettings(server, work)
       case 'snapshot':
         return snapshotOf(server)
       case 'banner':
@@ -180,6 +181,11 @@ function perform({ own: { control } }: Server, { verb, argument }: ControlCall):
   // The primary sends on what another worker's data plane, of this very version, has checked.
   if (verb === 'reload') return control.reload(argument as readonly ServingConfig[])
   return control[verb](String(argument))
+}
+
+function updateSettings({ own, dataPlane }: Server, { subject, values, model }: SettingsCall): void {
+  if (subject === 'log') own.logSettings.update(values)
+  else dataPlane.traceSettings.update(values, model)
 }
 
 function withoutUndefined({ http, grpc }: { http: string; grpc?: string | undefined }): Addresses {

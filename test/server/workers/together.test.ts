@@ -4,7 +4,7 @@ import { InferenceError } from '../../../src/core/errors.ts'
 import { silentLog } from '../../../src/core/log.ts'
 import { Changes, type Follower } from '../../../src/server/workers/changes.ts'
 import { Counts, type Counted } from '../../../src/server/workers/counts.ts'
-import type { ControlCall, Work } from '../../../src/server/workers/messages.ts'
+import type { ControlCall, SettingsCall, Work } from '../../../src/server/workers/messages.ts'
 
 interface Fake extends Follower {
   readonly done: Work[]
@@ -33,6 +33,7 @@ function changesOf(workers: readonly Fake[]): { changes: Changes; replaced: numb
   return { changes, replaced }
 }
 
+const quieter: SettingsCall = { kind: 'settings', subject: 'log', values: { log_info: false } }
 const call = (verb: ControlCall['verb'], argument: unknown = 'm'): ControlCall => ({ kind: 'control', verb, argument })
 
 describe('a change of the models', () => {
@@ -69,20 +70,24 @@ describe('a change of the models', () => {
     const order: string[] = []
     const slow = worker(1, ({ kind }) => void order.push(kind))
     const { changes } = changesOf([slow])
-    await Promise.all([changes.control(call('unload'), slow), changes.updateLog({ log_info: false }, slow)])
-    expect(order).toEqual(['control', 'log'])
+    await Promise.all([changes.control(call('unload'), slow), changes.update(quieter, slow)])
+    expect(order).toEqual(['control', 'settings'])
   })
 })
 
 describe('a worker that starts later', () => {
-  it('is told what was unloaded and which log settings hold', async () => {
+  it('is told what was unloaded and which settings hold', async () => {
     const first = worker(1)
     const { changes } = changesOf([first])
     await changes.control(call('unload', 'a'), first)
     await changes.control(call('unload', 'b'), first)
     await changes.control(call('load', 'b'), first)
-    await changes.updateLog({ log_info: false }, first)
-    expect(changes.state).toMatchObject({ unloaded: ['a'], log: { log_info: false } })
+    await changes.update(quieter, first)
+    await changes.update({ ...quieter, values: { log_error: false } }, first)
+    expect(changes.state).toMatchObject({
+      unloaded: ['a'],
+      settings: [{ subject: 'log', values: { log_info: false, log_error: false } }],
+    })
   })
 
   it('does what was changed while it started, and takes part from then on', async () => {
