@@ -22,6 +22,7 @@ export function existenceCondition(text: string): Condition {
  */
 export function truthCondition(text: string): Condition {
   const bare = text.trim().replace(/^\{\s*\.(.*)\}$/s, '$1')
+  if (bare === '@this') return { text, isTruth: true, holds: () => true } // how a default branch is written
   const found = parseQuery(`#(${bare})`)
   if (found === undefined || found.length !== bare.length + 3) {
     const path = compileGjson(bare)

@@ -2,6 +2,8 @@
 
 const quote = 0x22
 const backslash = 0x5c
+/** Quotes and brackets: an expression finds the next one sooner than a loop over the characters. */
+const structural = /["{}[\]()]/g
 
 /** After the closing quote of the string whose first character (behind the opening quote) is at `start`. */
 export function endOfString(text: string, start: number): number {
@@ -21,21 +23,24 @@ export function endOfString(text: string, start: number): number {
  */
 export function endOfContainer(text: string, start: number): number {
   let depth = 1
-  let pos = start + 1
-  while (pos < text.length) {
-    const code = text.charCodeAt(pos)
-    if (code === quote) {
-      pos = endOfString(text, pos + 1)
-      continue
-    }
-    pos += 1
-    if (code === 0x7b || code === 0x5b || code === 0x28) depth += 1
-    else if (code === 0x7d || code === 0x5d || code === 0x29) {
-      depth -= 1
-      if (depth === 0) return pos
+  structural.lastIndex = start + 1
+  while (structural.test(text)) {
+    const pos = structural.lastIndex
+    switch (text.charCodeAt(pos - 1)) {
+      case quote:
+        structural.lastIndex = endOfString(text, pos)
+        break
+      case 0x7b:
+      case 0x5b:
+      case 0x28:
+        depth += 1
+        break
+      default:
+        depth -= 1
+        if (depth === 0) return pos
     }
   }
-  return pos
+  return text.length
 }
 
 /** The string or balanced bracket that the text starts with, else all of it. */

@@ -3,6 +3,8 @@
 type State = 'value' | 'valueOrEnd' | 'key' | 'keyOrEnd' | 'colon' | 'afterMember' | 'afterElement' | 'end'
 
 const unexpectedEnd = 'unexpected end of JSON input'
+/** What Go's scanner takes the end of the text for, within anything but a string. */
+const atEnd = ' '
 
 /** Go's error for a text that `JSON.parse` refuses. */
 export function syntaxErrorOf(text: string): string {
@@ -75,8 +77,7 @@ function scanScalar(text: string, start: number): number | string {
   if (/[-\d]/.test(first)) return scanNumber(text, start)
   const word = first === 't' ? 'true' : first === 'f' ? 'false' : 'null'
   for (let index = 1; index < word.length; index += 1) {
-    const char = text[start + index]
-    if (char === undefined) return unexpectedEnd
+    const char = text[start + index] ?? atEnd
     if (char !== word[index]) return invalid(char, `in literal ${word} (expecting '${word.charAt(index)}')`)
   }
   return start + word.length
@@ -89,13 +90,11 @@ function scanString(text: string, start: number): number | string {
     if (char < ' ') return invalid(char, 'in string literal')
     if (char !== '\\') continue
     pos += 1
-    const letter = text[pos]
-    if (letter === undefined) return unexpectedEnd
+    const letter = text[pos] ?? atEnd
     if (!'"\\/bfnrtu'.includes(letter)) return invalid(letter, 'in string escape code')
     for (let digits = 0; letter === 'u' && digits < 4; digits += 1) {
       pos += 1
-      const digit = text[pos]
-      if (digit === undefined) return unexpectedEnd
+      const digit = text[pos] ?? atEnd
       if (!/[\da-f]/i.test(digit)) return invalid(digit, 'in \\u hexadecimal character escape')
     }
   }
@@ -105,8 +104,7 @@ function scanString(text: string, start: number): number | string {
 function scanNumber(text: string, start: number): number | string {
   let pos = text[start] === '-' ? start + 1 : start
   const digits = (where: string): string | undefined => {
-    const char = text[pos]
-    if (char === undefined) return unexpectedEnd
+    const char = text[pos] ?? atEnd
     if (!/\d/.test(char)) return invalid(char, where)
     while (/\d/.test(text[pos] ?? '')) pos += 1
     return undefined
@@ -130,6 +128,26 @@ function scanNumber(text: string, start: number): number | string {
 }
 
 function invalid(char: string, where: string): string {
-  const shown = char === "'" ? `'\\''` : char === '"' ? `'"'` : `'${JSON.stringify(char).slice(1, -1)}'`
-  return `invalid character ${shown} ${where}`
+  return `invalid character ${quoted(char)} ${where}`
+}
+
+const named: Readonly<Record<string, string>> = {
+  "'": `'\\''`,
+  '"': `'"'`,
+  '\\': `'\\\\'`,
+  '\b': `'\\b'`,
+  '\f': `'\\f'`,
+  '\n': `'\\n'`,
+  '\r': `'\\r'`,
+  '\t': `'\\t'`,
+  '\v': `'\\v'`,
+  '\x07': `'\\a'`,
+}
+
+/** As Go shows the one byte it looked at. */
+function quoted(char: string): string {
+  const isAstral = char >= '\ud800' && char <= '\udfff'
+  const [byte = 0] = isAstral ? [0xf0] : Buffer.from(char, 'utf8')
+  const plain = byte < 0x20 || byte === 0x7f ? `\\x${byte.toString(16).padStart(2, '0')}` : String.fromCharCode(byte)
+  return named[char] ?? `'${plain}'`
 }

@@ -24,9 +24,9 @@ export function readGoObject(text: string): GoObject {
   if (value !== null && (typeof value !== 'object' || isList(value))) {
     return { error: `json: cannot unmarshal ${goTypeOf(value)} into Go value of type map[string]interface {}` }
   }
-  // 16 digits before an exponent are needed for a number beyond the range, or an exponent.
-  if (/\d{300}|[eE]\+?\d{3}/.test(text) && hasInfinity(value)) {
-    return { error: `json: cannot unmarshal number into Go value of type float64` }
+  // A number beyond the range has that many digits, or such an exponent.
+  if (/\d{300}|[eE]\+?\d{2}/.test(text) && hasInfinity(value)) {
+    return { error: `json: cannot unmarshal number ${hugeNumber(text)} into Go value of type float64` }
   }
   return { value }
 }
@@ -57,6 +57,12 @@ function isTooDeep(text: string): boolean {
     } else if (code === 0x7d || code === 0x5d) depth -= 1
   }
   return false
+}
+
+/** The first number beyond the range of a 64-bit float. */
+function hugeNumber(text: string): string {
+  const numbers = text.replace(/"(?:[^"\\]|\\.)*"/g, '""').match(/-?\d[\d.eE+-]*/g) ?? []
+  return numbers.find((number) => !Number.isFinite(Number(number))) ?? ''
 }
 
 function hasInfinity(value: Json): boolean {

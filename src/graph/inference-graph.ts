@@ -44,7 +44,7 @@ export interface GraphReply {
   /** HTTP status. */
   readonly status: number
   readonly payload: Payload
-  /** Undefined for an empty body. */
+  /** Undefined for an empty body. Worked out when it is asked for. */
   readonly contentType: string | undefined
 }
 
@@ -87,7 +87,8 @@ export class InferenceGraph {
       steps.push(record)
       observe?.(record)
     })
-    return { ...reply, steps: [...steps] }
+    const { status, payload } = reply
+    return { status, payload, contentType: reply.contentType, steps: [...steps] }
   }
 
   /** Ends the steps that nobody waits for. */
@@ -137,7 +138,13 @@ function replyOf(outcome: Outcome): GraphReply {
   }
   const { status, payload } = outcome
   if (status === 0) throw new InferenceError('internal', 'a Sequence without steps has no answer')
-  return { status, payload, contentType: contentTypeOf(payload) }
+  return {
+    status,
+    payload,
+    get contentType() {
+      return contentTypeOf(payload)
+    },
+  }
 }
 
 /** Runs a node. One that does not exist has no router type, as in KServe. */

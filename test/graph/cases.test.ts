@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { compileHeaderPatterns, InferenceGraph, Payload, readSpec } from '../../src/graph/index.ts'
 import type { CallService, GraphSpec, Timers } from '../../src/graph/index.ts'
 import { shared, withoutShared } from '../paths.ts'
+import { jumpingTimers } from './support.ts'
 
 interface Backend {
   readonly status: number
@@ -41,39 +42,6 @@ const cases =
   shared === undefined
     ? []
     : (JSON.parse(readFileSync(join(shared, 'cases', 'inference-graph.json'), 'utf8')) as { cases: Case[] }).cases
-
-/** A clock that jumps to the next thing to do as soon as nothing else can happen. */
-function jumpingTimers(): Timers {
-  let now = 0
-  let isPlanned = false
-  const waiting: { at: number; callback: () => void }[] = []
-  const jump = (): void => {
-    isPlanned = false
-    waiting.sort((a, b) => a.at - b.at)
-    const next = waiting.shift()
-    if (next === undefined) return
-    now = next.at
-    next.callback()
-    plan()
-  }
-  const plan = (): void => {
-    if (isPlanned || waiting.length === 0) return
-    isPlanned = true
-    setImmediate(jump)
-  }
-  return {
-    now: () => now,
-    after: (ms, callback) => {
-      const entry = { at: now + ms, callback }
-      waiting.push(entry)
-      plan()
-      return () => {
-        const index = waiting.indexOf(entry)
-        if (index !== -1) waiting.splice(index, 1)
-      }
-    },
-  }
-}
 
 function stubs(backends: Readonly<Record<string, Backend>>, timers: Timers, calls: Call[]): CallService {
   return async ({ target, payload, headers, signal }) => {
