@@ -13,7 +13,7 @@ const rules: readonly (readonly [RegExp, (values: readonly number[]) => number])
   [/_ready$/, (values) => Math.min(...values)],
   [/_info$/, (values) => Math.max(...values)],
   // What was measured or learned: the load that took longest, the slowest model, the largest batch.
-  [/_(seconds|margin|ratio|batch_size|efficient_batch|alpha|beta|timestamp)$/, (values) => Math.max(...values)],
+  [/_(seconds|secs|margin|ratio|batch_size|efficient_batch|alpha|beta|timestamp)$/, (values) => Math.max(...values)],
 ]
 
 /** CPU, memory, event loop, garbage collection: a sum over processes would hide the one in trouble. */

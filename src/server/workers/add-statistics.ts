@@ -2,6 +2,9 @@
 
 type Fields = Readonly<Record<string, unknown>>
 
+/** Numbers that do not add: the latest time, and what each process has learned for itself. */
+const estimates = ['last_inference', 'alpha_ms', 'beta_ms', 'margin', 'efficient_batch', 'expected_wait_ms'] as const
+
 /** What tells the elements of lists apart. */
 const identities = ['batch_size', 'type', 'id'] as const
 
@@ -28,7 +31,7 @@ function addFields(left: Fields, right: Fields): Fields {
 function addValues(name: string, left: unknown, right: unknown): unknown {
   if (left === undefined) return right
   if (typeof left === 'number' && typeof right === 'number') {
-    if (name === 'last_inference') return Math.max(left, right)
+    if (estimates.some((estimate) => estimate === name)) return Math.max(left, right)
     return identities.some((identity) => identity === name) ? left : left + right
   }
   if (Array.isArray(left) && Array.isArray(right)) return addLists(left, right)
