@@ -28,6 +28,8 @@ export class Batching {
   /** Everything that takes a run of its own. */
   readonly apart: Bucket
   readonly #buckets: Buckets
+  /** What is known before the first request. */
+  readonly #foreseen: Bucket
   readonly #hasRows: boolean
   readonly #model: string
   readonly #log: Log
@@ -40,6 +42,7 @@ export class Batching {
     this.maxRows = Math.max(1, policy.maxRows ?? (model.maxBatchSize > 0 ? model.maxBatchSize : defaultMaxRows))
     const samples = policy.preparation?.samples ?? []
     this.#buckets = new Buckets(this.maxRows, samples)
+    this.#foreseen = new Bucket({ inputs: [] }, true, this.maxRows, samples)
     this.apart = new Bucket(
       { inputs: [] },
       false,
@@ -58,7 +61,7 @@ export class Batching {
 
   /** The kind that speaks for the model. */
   get usual(): Bucket {
-    return this.isOn ? (this.#buckets.latest ?? this.apart) : this.apart
+    return this.isOn ? (this.#buckets.latest ?? this.#foreseen) : this.apart
   }
 
   /** Rows of a request for statistics. */

@@ -112,11 +112,11 @@ export class LatencyModel {
     this.#own.add(rows, bounded, this.#runs)
   }
 
-  /** What was seen before becomes as fast or slow as what is seen now; the first run sets the level of those at load. */
+  /** What was seen before becomes as fast or slow as what is seen now first of all those at load. */
   #scale(rows: number, ms: number): void {
     const predicted = this.#alphaMs + this.#betaMs * rows
     if (this.#ratio === undefined || predicted <= 0 || ms <= 0) return
-    const factor = (ms / predicted) ** Math.max(1 / levelRuns, 1 / this.#runs)
+    const factor = (ms / predicted) ** Math.max(1 / levelRuns, 1 / (this.#runs + 1))
     this.#ms *= factor
     this.#rowsMs *= factor
   }

@@ -14,6 +14,8 @@ export interface RunnerOptions {
   readonly batching: Batching
   readonly running: Running
   readonly counts: Counts
+  /** Milliseconds. */
+  readonly now: () => number
   /** Told after each run: there is room for another. */
   readonly onEnd: () => void
 }
@@ -52,7 +54,7 @@ export class Runner {
   #startAlone(waiting: Waiting): void {
     const { batch, bucket, rows, signal } = waiting
     waiting.unwatch() // the model sees its signal
-    const run = this.#options.running.begin(bucket, rows, performance.now())
+    const run = this.#options.running.begin(bucket, rows, this.#options.now())
     begin(waiting)
     this.#predict(batch, signal).then(
       (outputs) => {
@@ -70,7 +72,7 @@ export class Runner {
     let rows = 0
     for (const member of members) rows += member.rows
     const merged = new MergedRun(members, rows)
-    const run = this.#options.running.begin(bucket, rows, performance.now())
+    const run = this.#options.running.begin(bucket, rows, this.#options.now())
     for (const member of members) begin(member)
     this.#unwatched.push(merged)
     this.#predictMerged(merged).then(
@@ -127,7 +129,7 @@ export class Runner {
   }
 
   #succeeded(run: Run, countedRows: number): void {
-    const ms = performance.now() - run.startedMs
+    const ms = this.#options.now() - run.startedMs
     run.bucket.latency.observe(run.rows, ms)
     this.#options.counts.run(countedRows, ms)
     this.#end(run)

@@ -18,6 +18,8 @@ export interface SchedulingPolicy {
   readonly maxRows?: number
   /** Told of decisions that change. */
   readonly log?: Log
+  /** Milliseconds; `performance.now` where absent. */
+  readonly now?: () => number
 }
 
 /** A model behind its queue. */

@@ -147,7 +147,7 @@ describe('traps that batchers fall into', () => {
   })
 
   it('an hour of single requests does not end in batches of one', async () => {
-    const scheduled = schedule(echo(), { ...policy, preparation: seeded(5, 0.05) })
+    const scheduled = schedule(echo(), { ...policy, preparation: seeded(0.02, 0.0002) })
     for (let request = 0; request < 500; request += 1) await scheduled.predict(rowsOf(request), never)
     expect(scheduled.scheduling().batchSize).toBe(128)
   })

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest'
+import { silentLog } from '../../src/core/log.ts'
+import { schedule } from '../../src/scheduling/scheduler.ts'
+import { batchable, echo, modelOf, never, rowsOf, seeded, settled, steppedModel, valuesOf } from './models.ts'
+
+const policy = { name: 'm', maxQueueSize: 1000, preparation: batchable }
+
+describe('batching', () => {
+  it('joins what arrives in one turn of the event loop, in order, and tells each when it starts', async () => {
+    const { model, runs } = steppedModel()
+    const scheduled = schedule(model, policy)
+    const started: number[] = []
+    const answers = [1, 2, 3].map((value) =>
+      scheduled.predict(rowsOf(value, value * 10), never, { onStart: () => started.push(value) }),
+    )
+    await settled()
+    expect(runs).toHaveLength(1)
+    expect(started).toEqual([1, 2, 3])
+    runs[0]?.finish()
+    expect((await Promise.all(answers)).map(valuesOf)).toEqual([
+      [1, 10],
+      [2, 20],
+      [3, 30],
+    ])
+    expect(scheduled.scheduling().batches).toMatchObject([{ rows: 6, executions: 1 }])
+  })
+
+  it('hands on the batch of a single request untouched', async () => {
+    const { model, runs } = steppedModel()
+    const batch = rowsOf(1)
+    const signal = new AbortController().signal
+    const answer = schedule(model, policy).predict(batch, signal)
+    await settled()
+    expect(runs[0]?.batch).toBe(batch)
+    expect(runs[0]?.signal).toBe(signal)
+    runs[0]?.finish()
+    await answer
+  })
+
+  it('counts rows, and never splits a request', async () => {
+    const { model, runs } = steppedModel()
+    const scheduled = schedule(model, { ...policy, maxRows: 4 })
+    const answers = [rowsOf(1, 2, 3), rowsOf(4, 5), rowsOf(6, 7), rowsOf(8, 9, 10, 11, 12), rowsOf(13)].map((batch) =>
+      scheduled.predict(batch, never),
+    )
+    for (let run = 0; run < 5; run += 1) {
+      await settled()
+      runs[run]?.finish()
+    }
+    await Promise.all(answers)
+    expect(runs.map(({ batch }) => valuesOf(batch.inputs))).toEqual([[1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11, 12], [13]])
+  })
+
+  it('does without where it was not proved, was switched off, or a run takes one row', async () => {
+    const off = { ...policy, options: { batching: 'off' } } as const
+    for (const [given, reason] of [
+      [{ name: 'm', maxQueueSize: 10 }, 'not examined at load'],
+      [{ ...policy, preparation: { isBatchable: false, reason: 'row 0 sees row 1', samples: [] } }, 'row 0 sees row 1'],
+      [off, 'switched off'],
+      [{ ...policy, maxRows: 1 }, 'max_batch_size is 1'],
+    ] as const) {
+      const { model, runs } = steppedModel(4)
+      const scheduled = schedule(model, given)
+      expect(scheduled.scheduling()).toMatchObject({ isBatching: false, reason, batchSize: 1, efficientBatch: 1 })
+      const answers = [1, 2, 3].map((value) => scheduled.predict(rowsOf(value), never))
+      await settled()
+      expect(runs).toHaveLength(3)
+      for (const run of runs) run.finish()
+      expect((await Promise.all(answers)).map(valuesOf)).toEqual([[1], [2], [3]])
+    }
+  })
+
+  it('joins without proof where it is told to', async () => {
+    const { model, runs } = steppedModel()
+    const scheduled = schedule(model, { name: 'm', maxQueueSize: 10, options: { batching: 'on' } })
+    const answers = [1, 2].map((value) => scheduled.predict(rowsOf(value), never))
+    await settled()
+    expect(runs).toHaveLength(1)
+    runs[0]?.finish()
+    await Promise.all(answers)
+  })
+
+  it('runs models of the main thread once a turn, whatever they say of their concurrency', async () => {
+    const sizes: number[] = []
+    const model = {
+      ...modelOf(async ({ inputs }) => {
+        sizes.push(inputs[0]?.shape[0] ?? 0)
+        return inputs
+      }, 32),
+      metadata: { platform: 'test', inputs: [], outputs: [], parameters: { placement: 'inline' } },
+    }
+    const scheduled = schedule(model, policy)
+    await Promise.all(Array.from({ length: 20 }, (_, value) => scheduled.predict(rowsOf(value), never)))
+    expect(sizes).toEqual([8, 8, 4]) // eight until more is known
+  })
+
+  it('learns how many rows pay, and shows what it knows', async () => {
+    const scheduled = schedule(echo(), { ...policy, preparation: seeded(1, 1) })
+    expect(scheduled.scheduling()).toMatchObject({
+      isBatching: true,
+      reason: 'test',
+      efficientBatch: 19,
+      batchSize: 19,
+      waitingRequests: 0,
+      expectedWaitMs: 0,
+      refusals: { queue_full: 0, slo: 0, deadline: 0, timeout: 0, cancelled: 0 },
+    })
+    expect(scheduled.scheduling().alphaMs).toBeCloseTo(1, 5)
+    expect(scheduled.scheduling().betaMs).toBeCloseTo(1, 5)
+  })
+
+  it('keeps the kinds of requests apart and serves them in order of arrival', async () => {
+    const { model, runs } = steppedModel()
+    const scheduled = schedule(model, policy)
+    const first = scheduled.predict(rowsOf(0), never)
+    await settled()
+    const kinds = ['a', 'b', 'a', 'c', 'b'].map((kind, value) =>
+      scheduled.predict({ ...rowsOf(value + 1), parameters: { kind } }, never),
+    )
+    for (let run = 0; run < 4; run += 1) {
+      runs[run]?.finish()
+      await settled()
+    }
+    await Promise.all([first, ...kinds])
+    expect(runs.map(({ batch }) => valuesOf(batch.inputs))).toEqual([[0], [1, 3], [2, 5], [4]])
+  })
+
+  it('forgets kinds of requests that were not seen for long, but answers all of them', async () => {
+    const scheduled = schedule(echo(), { ...policy, maxQueueSize: 10_000 })
+    const answers = Array.from({ length: 1000 }, (_, value) =>
+      scheduled.predict({ ...rowsOf(value), parameters: { kind: value % 300 } }, never),
+    )
+    expect((await Promise.all(answers)).flatMap(valuesOf)).toEqual(Array.from({ length: 1000 }, (_, value) => value))
+    expect(scheduled.scheduling()).toMatchObject({ waitingRequests: 0, waitingRows: 0, runningBatches: 0 })
+  })
+
+  it('says in the log when the batch size becomes another', async () => {
+    const lines: object[] = []
+    const log = { ...silentLog, info: (fields: object, message: string) => lines.push({ ...fields, message }) }
+    const scheduled = schedule(echo(), { ...policy, preparation: seeded(1, 1), log })
+    await scheduled.predict(rowsOf(1), never)
+    await scheduled.predict(rowsOf(2), never)
+    expect(lines).toMatchObject([{ model: 'm', rows: 19, before: 0, message: 'batch size' }])
+  })
+})
