@@ -46,7 +46,36 @@ const context: RequestContext = {
   headers: { 'x-user': 'a' },
 }
 
+/** Keeps the processor for some milliseconds. */
+function spin(milliseconds: number): void {
+  const until = performance.now() + milliseconds
+  while (performance.now() < until);
+}
+
 describe('DataPlane', () => {
+  it('tells of a stream once, with the time that the model took and its rows', async () => {
+    const calls: Call[] = []
+    const words: Model = {
+      ...double,
+      async *stream({ model: { name } }) {
+        for (const value of [1, 2, 3]) {
+          spin(1)
+          yield { model: { name, version: '1' }, outputs: [tensor('y', 'FP32', [1], Float32Array.of(value))] }
+        }
+      },
+    }
+    const plane = await planeOf(words, [], [{ onResponse: (call) => calls.push(call) }])
+    let responses = 0
+    await plane.stream(request([1, 2]), context, async () => {
+      responses += 1
+      spin(5)
+    })
+    expect([responses, calls.length, calls[0]?.rows]).toEqual([3, 1, 2])
+    const { predictMs = 0, totalMs = 0 } = calls[0]?.timings ?? {}
+    expect(predictMs).toBeGreaterThanOrEqual(3)
+    expect(totalMs - predictMs).toBeGreaterThanOrEqual(15)
+  })
+
   it('answers with the id, the version that ran and the outputs asked for', async () => {
     const plane = await planeOf(double)
     const response = await plane.infer(request([1, 2], { id: '7', outputs: ['z'] }), context)

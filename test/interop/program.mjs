@@ -20,6 +20,8 @@ const halfPlusTwo = defineModel({
 const words = {
   version: '1',
   maxQueueSize: 100,
+  scheduling: {},
+  isCached: false,
   open: async () => ({
     metadata: {
       platform: 'servable_custom',

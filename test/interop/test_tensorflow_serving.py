@@ -203,3 +203,27 @@ def test_regress(program):
         example.features.feature["x"].float_list.value.append(value)
     answer = program.Regress(request, timeout=10)
     assert [regression.value for regression in answer.result.regressions] == [3.0, 4.0]
+
+
+def test_reload_of_the_configuration(models, prediction):
+    """The same models as before, which are not loaded anew; one of them gets a label."""
+    from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2
+
+    names = ["iris", "iris-labels", "digits", "add-sub"]
+    names += ["identity-all-dtypes", "identity-bytes", "identity-fp32", "slow-5ms", "slow-100ms"]
+    request = model_management_pb2.ReloadConfigRequest()
+    for name in names:
+        request.config.model_config_list.config.add(name=name, model_platform="tensorflow")
+    request.config.model_config_list.config[0].version_labels["stable"] = 1
+    assert models.HandleReloadConfigRequest(request, timeout=30).status.error_code == 0
+    labelled = predict_request("iris", {"X": SETOSA})
+    labelled.model_spec.version_label = "stable"
+    assert prediction.Predict(labelled, timeout=10).model_spec.version.value == 1
+    labelled.model_spec.version_label = "other"
+    with pytest.raises(grpc.RpcError) as refused:
+        prediction.Predict(labelled, timeout=10)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    status = get_model_status_pb2.GetModelStatusRequest()
+    status.model_spec.name = "add-sub"
+    [state] = models.GetModelStatus(status, timeout=10).model_version_status
+    assert state.state == get_model_status_pb2.ModelVersionStatus.AVAILABLE

@@ -262,9 +262,18 @@ def test_model_control(client):
 def test_log_and_trace_settings(client):
     assert "log_verbose_level" in client.get_log_settings(as_json=True)["settings"]
     assert "trace_level" in client.get_trace_settings(as_json=True)["settings"]
+    settings = client.update_trace_settings("add-sub", {"trace_level": ["TIMESTAMPS"], "trace_rate": "10"}, as_json=True)
+    assert settings["settings"]["trace_rate"]["value"] == ["10"]
+    settings = client.update_trace_settings("add-sub", {"trace_level": None, "trace_rate": None}, as_json=True)
+    assert settings["settings"]["trace_level"]["value"] == ["OFF"]
 
 
-def test_shared_memory_is_refused(client):
+def test_shared_memory_is_free_and_refused(client):
+    """Triton's examples begin by freeing all regions."""
+    client.unregister_system_shared_memory()
+    client.unregister_cuda_shared_memory()
+    assert not client.get_system_shared_memory_status(as_json=True).get("regions")
+    assert not client.get_cuda_shared_memory_status(as_json=True).get("regions")
     with pytest.raises(InferenceServerException) as refused:
         client.register_system_shared_memory("region", "/region", 64)
     assert "UNIMPLEMENTED" in str(refused.value.status())

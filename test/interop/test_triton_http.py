@@ -215,8 +215,17 @@ def test_model_control(client):
 def test_log_and_trace_settings(client):
     assert "log_verbose_level" in client.get_log_settings()
     assert "trace_level" in client.get_trace_settings()
+    settings = client.update_trace_settings("add-sub", {"trace_level": ["TIMESTAMPS"], "trace_rate": "10"})
+    assert (settings["trace_level"], settings["trace_rate"]) == (["TIMESTAMPS"], "10")
+    settings = client.update_trace_settings("add-sub", {"trace_level": None, "trace_rate": None})
+    assert (settings["trace_level"], settings["trace_rate"]) == (["OFF"], "1000")
 
 
-def test_shared_memory_is_refused(client):
+def test_shared_memory_is_free_and_refused(client):
+    """Triton's examples begin by freeing all regions."""
+    client.unregister_system_shared_memory()
+    client.unregister_cuda_shared_memory()
+    assert client.get_system_shared_memory_status() == []
+    assert client.get_cuda_shared_memory_status() == []
     with pytest.raises(InferenceServerException):
         client.register_system_shared_memory("region", "/region", 64)
