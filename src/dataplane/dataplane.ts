@@ -231,16 +231,17 @@ export class DataPlane {
     }
     const started = performance.now()
     for (const observer of this.#observers) observer.onRequest?.(call)
-    const run = (): Promise<InferenceResponse> =>
-      this.#repository.use(request.model, (handle) => {
-        call.ref = handle.ref
-        return work(handle, call)
-      })
+    const leased = (handle: ModelHandle): Promise<InferenceResponse> => {
+      call.ref = handle.ref
+      return work(handle, call)
+    }
     try {
       const { deadline } = context
       if (deadline !== undefined) call.deadline = deadline
       if (request.parameters !== undefined) this.#limit(call, started)
-      const response = await (call.deadline === undefined ? run() : runInTime(call, deadline, run))
+      const response = await (call.deadline === undefined
+        ? this.#repository.use(request.model, leased)
+        : runInTime(call, deadline, () => this.#repository.use(request.model, leased)))
       timings.totalMs = performance.now() - started
       for (const observer of this.#observers) observer.onResponse?.(call, response)
       return response
