@@ -31,6 +31,7 @@ describe('servable inspect', () => {
     expect(out).toMatch(/operators +Add × 1, Sub × 1/)
     expect(out).toMatch(/device +cpu/)
     expect(out).toMatch(/placement +(inline|pool|thread): \w/)
+    expect(out).toMatch(/batching +yes: rows give the same together as alone/)
     expect(out).toMatch(/│ input +│ INPUT0 +│ INT32 +│ \[N=-1,16\] │/)
   })
 
