@@ -8,6 +8,8 @@ import type { GraphNode, GraphSpec, GraphStep, SpecIssue, SpecPath } from './spe
 
 /** Nodes within nodes; deeper graphs are taken for a mistake. */
 export const deepestGraph = 1000
+/** Errors in one message. */
+const mostTold = 20
 
 /**
  * Reads and checks a graph.
@@ -30,7 +32,8 @@ export function loadSpec(
   }
   const errors = issues.filter(({ severity }) => severity === 'error')
   if (spec === undefined || errors.length > 0) {
-    throw new InferenceError('invalid_argument', errors.map(tell).join('\n'))
+    const more = errors.length > mostTold ? [`and ${errors.length - mostTold} more errors`] : []
+    throw new InferenceError('invalid_argument', [...errors.slice(0, mostTold).map(tell), ...more].join('\n'))
   }
   return { spec, warnings: issues.filter(({ severity }) => severity === 'warning').map(tell) }
 }

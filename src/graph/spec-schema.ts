@@ -3,6 +3,7 @@ import { z } from 'zod'
 
 /** Longer conditions are no conditions; keeps reading one cheap. */
 const longestText = 4096
+const mostNodes = 10_000
 
 const text = z.string().max(longestText)
 const seconds = z.number().nonnegative().max(86_400)
@@ -89,7 +90,9 @@ const timeouts = z.looseObject({
 })
 
 export const specSchema = z.looseObject({
-  nodes: z.record(z.string(), node),
+  nodes: z
+    .record(z.string(), node)
+    .refine((nodes) => Object.keys(nodes).length <= mostNodes, { error: `at most ${mostNodes} nodes are allowed` }),
   timeout: seconds.nullish(),
   routerTimeouts: timeouts.nullish(),
   servable: graphBlock.optional(),

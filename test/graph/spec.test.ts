@@ -74,11 +74,19 @@ describe('what is refused', () => {
 
   it('a chain too deep, without running out of stack', () => {
     const nodes: Record<string, object> = {}
-    for (let index = 0; index < 20_000; index += 1) {
+    for (let index = 0; index < 9_000; index += 1) {
       nodes[index === 0 ? 'root' : `n${index}`] = { routerType: 'Sequence', steps: [{ nodeName: `n${index + 1}` }] }
     }
-    nodes['n20000'] = { routerType: 'Sequence', steps: [{ serviceName: 'a' }] }
-    expect(errorsOf(nodes)).toEqual(['nodes lie 20001 deep within each other: at most 1000 are allowed'])
+    nodes['n9000'] = { routerType: 'Sequence', steps: [{ serviceName: 'a' }] }
+    expect(errorsOf(nodes)).toEqual(['nodes lie 9001 deep within each other: at most 1000 are allowed'])
+  })
+
+  it('too many nodes, and tells only the first of many errors', () => {
+    const step = { routerType: 'Sequence', steps: [{}] }
+    const nodes = (count: number): object =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [index === 0 ? 'root' : `n${index}`, step]))
+    expect(errorsOf(nodes(10_001))).toEqual(['nodes: at most 10000 nodes are allowed'])
+    expect(() => loadSpec({ nodes: nodes(50) })).toThrow(/and 30 more errors$/)
   })
 
   it.each([null, undefined, 1, 'x', [], {}, { nodes: [] }, { nodes: { root: null } }])('%j is no graph', (given) => {
