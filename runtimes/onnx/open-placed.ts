@@ -143,7 +143,7 @@ function factsOf(opened: readonly Opened[]): ParallelismFacts {
 
 /** In the pool the threads are the parallelism; own threads and processes have all CPUs. */
 function uncompared(target: Placement): Parallelism {
-  const reason = 'not compared: a run is short, or opening takes long'
+  const reason = usableCpus() === 1 ? 'there is one CPU' : 'not compared: a run is short, or opening takes long'
   return { threads: target === 'pool' ? 1 : usableCpus(), instances: 1, reason }
 }
 

@@ -133,6 +133,23 @@ describe('a process that dies', () => {
     await expect(session.run(echo(2), never)).rejects.toThrow(/Load the model again/)
   })
 
+  it('is given up alone where another instance works', async () => {
+    const clock = new FakeClock()
+    const { log, heard } = listening()
+    const session = await placed({ instances: 2, clock, log })
+    const reasons: InferenceError[] = []
+    session.onFailure?.((reason) => reasons.push(reason))
+    for (let death = 0; death < 5; death += 1) {
+      await expect(session.run(told('exit'), never)).rejects.toThrow(/ended with code 3/)
+      if (death === 4) break
+      await clock.pass()
+      await heard('model process started again')
+    }
+    await heard('model process given up')
+    expect(reasons).toEqual([])
+    await expect(session.run(echo(2), never)).resolves.toHaveLength(1)
+  })
+
   it('counts a restart that fails as a death', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'servable-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
