@@ -56,7 +56,9 @@ export class Runner {
     waiting.unwatch() // the model sees its signal
     const run = this.#options.running.begin(bucket, rows, this.#options.now())
     begin(waiting)
-    this.#predict(batch, signal).then(
+    const answer = this.#predict(batch, signal)
+    if (this.#options.running.areInTurn) run.computeMs = this.#options.now() - run.startedMs
+    answer.then(
       (outputs) => {
         this.#succeeded(run, this.#options.batching.rowsOf(batch))
         waiting.resolve(outputs)
@@ -129,7 +131,7 @@ export class Runner {
   }
 
   #succeeded(run: Run, countedRows: number): void {
-    const ms = this.#options.now() - run.startedMs
+    const ms = run.computeMs ?? this.#options.now() - run.startedMs
     run.bucket.latency.observe(run.rows, ms)
     this.#options.counts.run(countedRows, ms)
     this.#end(run)

@@ -7,6 +7,8 @@ export interface Run {
   readonly bucket: Bucket
   readonly rows: number
   readonly startedMs: number
+  /** Set where it is known before the answer is. */
+  computeMs?: number
 }
 
 export class Running {
@@ -23,6 +25,12 @@ export class Running {
     return this.#runs.length
   }
 
+  /** True where several are computed one after the other in one turn of the event loop, and answered after all of it. */
+  get areInTurn(): boolean {
+    // asked each time: a model may leave the main thread while it serves
+    return !this.#batching.isOn && this.#model.metadata.parameters?.['placement'] === 'inline'
+  }
+
   /** How many may go on at once. Joined runs are not sent ahead: more arrives while one goes on. */
   get executors(): number {
     const { concurrency, executors = concurrency } = this.#model
@@ -34,7 +42,7 @@ export class Running {
   }
 
   begin(bucket: Bucket, rows: number, startedMs: number): Run {
-    const run = { bucket, rows, startedMs }
+    const run: Run = { bucket, rows, startedMs }
     this.#runs.push(run)
     return run
   }

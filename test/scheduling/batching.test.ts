@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { silentLog } from '../../src/core/log.ts'
+import type { Model } from '../../src/core/model.ts'
 import { schedule } from '../../src/scheduling/scheduler.ts'
 import { batchable, echo, modelOf, never, rowsOf, seeded, settled, steppedModel, valuesOf } from './models.ts'
 
@@ -80,18 +81,30 @@ describe('batching', () => {
     await Promise.all(answers)
   })
 
-  it('runs models of the main thread once a turn, whatever they say of their concurrency', async () => {
+  it('begins no joined run before an executor is free, whatever may be under way', async () => {
     const sizes: number[] = []
+    const predict: Model['predict'] = async ({ inputs }) => {
+      sizes.push(inputs[0]?.shape[0] ?? 0)
+      expect(scheduled.scheduling().runningBatches).toBe(1)
+      return inputs
+    }
+    const scheduled = schedule({ ...modelOf(predict, 32), executors: 1 }, policy)
+    await Promise.all(Array.from({ length: 20 }, (_, value) => scheduled.predict(rowsOf(value), never)))
+    expect(sizes).toEqual([8, 8, 4]) // eight until more is known
+  })
+
+  it('times each of several runs that a model of the main thread computes in one turn', async () => {
+    let nowMs = 0
     const model = {
       ...modelOf(async ({ inputs }) => {
-        sizes.push(inputs[0]?.shape[0] ?? 0)
+        nowMs += 2
         return inputs
       }, 32),
       metadata: { platform: 'test', inputs: [], outputs: [], parameters: { placement: 'inline' } },
     }
-    const scheduled = schedule(model, policy)
+    const scheduled = schedule(model, { name: 'm', maxQueueSize: 100, now: () => nowMs })
     await Promise.all(Array.from({ length: 20 }, (_, value) => scheduled.predict(rowsOf(value), never)))
-    expect(sizes).toEqual([8, 8, 4]) // eight until more is known
+    expect(scheduled.scheduling().batches).toEqual([{ rows: 1, executions: 20, computeMs: 40 }])
   })
 
   it('learns how many rows pay, and shows what it knows', async () => {
