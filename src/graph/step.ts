@@ -4,7 +4,8 @@ import { mapPredictions, mapTensors } from './mapping.ts'
 import { answer, fault, isSuccess, nested } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 import { Payload } from './payload.ts'
-import type { Run, StepCall } from './run.ts'
+import type { Breaker } from './breaker.ts'
+import type { Run, StepCall, StepReply } from './run.ts'
 import type { GraphNode, GraphStep } from './spec.ts'
 import { pause, reasonOf, within } from './timers.ts'
 import { conditionOf, targetText, told } from './trace.ts'
@@ -20,7 +21,7 @@ const freshStackEvery = 50
  * @param isTested its condition was tested, and held
  * @throws InferenceError where the signal fired, or the request has run too many steps
  */
-export async function runStep(
+export function runStep(
   run: Run,
   node: GraphNode,
   step: GraphStep,
@@ -28,16 +29,31 @@ export async function runStep(
   signal: AbortSignal,
   isTested = false,
 ): Promise<Outcome> {
-  if (signal.aborted) throw InferenceError.from(reasonOf(signal))
+  if (signal.aborted) return Promise.reject(InferenceError.from(reasonOf(signal)))
   run.steps += 1
   if (run.steps > run.spec.options.maxSteps) {
     const most = run.spec.options.maxSteps
     run.exhausted ??= new InferenceError('resource_exhausted', `the graph ran more than ${most} steps for one request`)
-    throw run.exhausted
+    return Promise.reject(run.exhausted)
   }
-  if (run.record === undefined) return perform(run, node, step, payload, signal, { calls: 0 })
-  const startMs = run.timers.now()
   const count = { calls: 0 }
+  if (run.record === undefined) return perform(run, node, step, payload, signal, count)
+  return recorded(run, node, step, isTested, count, () => perform(run, node, step, payload, signal, count))
+}
+
+interface Count {
+  calls: number
+}
+
+async function recorded(
+  run: Run,
+  node: GraphNode,
+  step: GraphStep,
+  isTested: boolean,
+  count: Count,
+  work: () => Promise<Outcome>,
+): Promise<Outcome> {
+  const startMs = run.timers.now()
   const tell = (what: Pick<StepRecord, 'outcome' | 'status' | 'cause'>): void => {
     run.record?.({
       ...placeOf(node, step),
@@ -49,7 +65,7 @@ export async function runStep(
     })
   }
   try {
-    const outcome = await perform(run, node, step, payload, signal, count)
+    const outcome = await work()
     tell(told(outcome))
     return outcome
   } catch (reason) {
@@ -73,28 +89,35 @@ export function passOver(run: Run, node: GraphNode, step: GraphStep): void {
   })
 }
 
-async function perform(
+function perform(
   run: Run,
   node: GraphNode,
   step: GraphStep,
   payload: Payload,
   signal: AbortSignal,
-  count: { calls: number },
+  count: Count,
 ): Promise<Outcome> {
   let sent: Payload
   try {
     sent = mapped(step, payload)
   } catch (reason) {
-    return fault(`step '${step.key}' of node '${node.name}': ${messageOf(reason)}`)
+    return Promise.resolve(fault(`step '${step.key}' of node '${node.name}': ${messageOf(reason)}`))
   }
   const { target } = step
-  if (target.kind === 'node') {
-    if (run.steps % freshStackEvery === 0) await Promise.resolve()
-    const route = (inner: AbortSignal): Promise<Outcome> => run.route(run, target.name, sent, inner)
-    const { timeoutMs } = step.options
-    return nested(timeoutMs === undefined ? await route(signal) : await timed(run, step, timeoutMs, signal, route))
-  }
-  return callWithRetries(run, { node: node.name, step, target, payload: sent, headers: run.headers, signal }, count)
+  if (target.kind === 'node') return enter(run, step, target.name, sent, signal)
+  const call = { node: node.name, step, target, payload: sent, headers: run.headers, signal }
+  const breaker = run.breakers.of(step)
+  if (breaker !== undefined || step.options.retries !== undefined) return callAgain(run, call, breaker, count)
+  count.calls = 1
+  return callOnce(run, call)
+}
+
+/** Runs another node as a step. */
+async function enter(run: Run, step: GraphStep, name: string, payload: Payload, signal: AbortSignal): Promise<Outcome> {
+  if (run.steps % freshStackEvery === 0) await Promise.resolve()
+  const { timeoutMs } = step.options
+  if (timeoutMs === undefined) return nested(await run.route(run, name, payload, signal))
+  return nested(await timed(run, step, timeoutMs, signal, (inner) => run.route(run, name, payload, inner)))
 }
 
 function mapped(step: GraphStep, payload: Payload): Payload {
@@ -103,9 +126,8 @@ function mapped(step: GraphStep, payload: Payload): Payload {
   return mapping !== undefined && step.data.from !== 'request' ? mapTensors(first, mapping) : first
 }
 
-async function callWithRetries(run: Run, call: StepCall, count: { calls: number }): Promise<Outcome> {
+async function callAgain(run: Run, call: StepCall, breaker: Breaker | undefined, count: Count): Promise<Outcome> {
   const { retries } = call.step.options
-  const breaker = run.breakers.of(call.step)
   for (let attempt = 0; ; attempt += 1) {
     if (breaker?.admit(run.timers.now()) === false) return broken(call)
     let outcome: Outcome
@@ -138,17 +160,21 @@ function broken({ step, node }: StepCall): Outcome {
 }
 
 /** @throws InferenceError where the signal fired */
-function callOnce(run: Run, call: StepCall): Promise<Outcome> {
-  const seconds = run.spec.timeouts.serviceClient
-  const limits = [call.step.options.timeoutMs, seconds === undefined ? undefined : seconds * 1000]
-  const timeoutMs = Math.min(...limits.map((limit) => limit ?? Infinity))
-  const work = async (signal: AbortSignal): Promise<Outcome> => {
-    const { status, payload } = await run.call(signal === call.signal ? call : { ...call, signal })
-    return answer(status, payload)
+async function callOnce(run: Run, call: StepCall): Promise<Outcome> {
+  const { timeoutMs = Infinity } = call.step.options
+  const mostMs = Math.min(timeoutMs, (run.spec.timeouts.serviceClient ?? Infinity) * 1000)
+  if (mostMs !== Infinity) {
+    return timed(run, call.step, mostMs, call.signal, async (signal) => answered(await run.call({ ...call, signal })))
   }
-  return timeoutMs === Infinity
-    ? settled(run, call.signal, work(call.signal))
-    : timed(run, call.step, timeoutMs, call.signal, work)
+  try {
+    return answered(await run.call(call))
+  } catch (reason) {
+    return failed(run, call.signal, reason)
+  }
+}
+
+function answered({ status, payload }: StepReply): Outcome {
+  return answer(status, payload)
 }
 
 async function timed(
@@ -163,7 +189,11 @@ async function timed(
       'deadline_exceeded',
       `${postTo(step)}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
     )
-  return settled(run, signal, within(run.timers, timeoutMs, signal, late, work))
+  try {
+    return await within(run.timers, timeoutMs, signal, late, work)
+  } catch (reason) {
+    return failed(run, signal, reason)
+  }
 }
 
 /** In the words of Go's HTTP client. */
@@ -171,15 +201,11 @@ function postTo({ target }: GraphStep): string {
   return `Post ${JSON.stringify(target.kind === 'url' ? target.url : targetText(target))}`
 }
 
-/** A rejection as a fault of the step, or as the end of the request where nobody waits any more. */
-async function settled(run: Run, signal: AbortSignal, work: Promise<Outcome>): Promise<Outcome> {
-  try {
-    return await work
-  } catch (reason) {
-    if (signal.aborted) throw InferenceError.from(reasonOf(signal))
-    if (reason === run.exhausted) throw reason
-    return fault(messageOf(reason))
-  }
+/** A rejection as a fault of the step. @throws where it is the end of the request: nobody waits, or too many steps */
+function failed(run: Run, signal: AbortSignal, reason: unknown): Outcome {
+  if (signal.aborted) throw InferenceError.from(reasonOf(signal))
+  if (run.exhausted !== undefined && reason === run.exhausted) throw run.exhausted
+  return fault(messageOf(reason))
 }
 
 /** True where a Hard step's outcome is the outcome of its node. */
