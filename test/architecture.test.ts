@@ -19,7 +19,7 @@ const floorOf = (room: string) => floors.findIndex((rooms) => rooms.includes(roo
 const packages: Readonly<Record<string, readonly string[]>> = {
   fastify: ['src/rest/', 'src/console/', 'src/server/'],
   '@grpc/grpc-js': ['src/grpc/', 'src/client/', 'runtimes/proxy/'],
-  'prom-client': ['src/telemetry/metrics.ts'],
+  'prom-client': ['src/telemetry/'],
   'onnxruntime-node': ['runtimes/onnx/'],
   sharp: ['src/hooks/'],
   pino: ['src/telemetry/'],

@@ -21,7 +21,10 @@ export const callErrors: Json = {
   404: error('No such model or version'),
   413: error('The body is larger than the limit, as sent or inflated'),
   415: error('The Content-Encoding is neither gzip nor deflate'),
-  429: { ...error('Too many requests wait, where the server answers so'), headers: { 'Retry-After': { schema: { type: 'integer' } } } },
+  429: {
+    ...error('Too many requests wait, where the server answers so'),
+    headers: { 'Retry-After': { schema: { type: 'integer' } } },
+  },
   500: error('The model failed'),
   503: {
     ...error('The model or the server is not ready, or too many requests wait'),
