@@ -98,7 +98,8 @@ export class Batching {
     if (!isKnown || nowMs - this.#loggedMs < logIntervalMs) return
     this.#loggedMs = nowMs
     bucket.loggedRows = rows
-    this.#log.info({ model: this.#model, rows, before, alphaMs, betaMs }, 'batch size')
+    const fields = { model: this.#model, rows, before, alphaMs: rounded(alphaMs), betaMs: rounded(betaMs) }
+    this.#log.info(fields, 'batch size')
   }
 }
 
@@ -116,4 +117,9 @@ function decide({ options, preparation, maxRows }: BatchingPolicy): {
       if (preparation === undefined) return { isOn: false, reason: 'not examined at load' }
       return { isOn: preparation.isBatchable, reason: preparation.reason }
   }
+}
+
+/** Four digits, for people. */
+function rounded(ms: number): number {
+  return Number(ms.toPrecision(4))
 }
