@@ -49,7 +49,7 @@ async function gather(
 ): Promise<Outcome> {
   let giveFault: (fault: Fault) => void = () => undefined
   const faulted = new Promise<Fault>((resolve) => (giveFault = resolve))
-  const isExact = node.options.combine !== undefined || run.spec.options.keepsGoing
+  const isExact = node.options.combine !== undefined || run.graph.spec.options.keepsGoing
   const pending = steps.map(async (step) => {
     const outcome = soften(run, step, await start(step))
     const member = outcome.kind === 'fault' ? outcome : isExact ? memberOf(step, outcome) : readMember(step, outcome)

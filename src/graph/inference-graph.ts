@@ -98,25 +98,16 @@ export class InferenceGraph {
 
   async #answer(request: GraphRequest, record: Run['record']): Promise<GraphReply> {
     const { payload, headers: incoming, signal } = request
-    const { timers } = this.#surroundings
     const headers = propagatedHeaders(incoming, this.#propagate)
-    const startedMs = record === undefined ? 0 : timers.now()
-    const run: Run = {
-      ...this.#surroundings,
-      incoming,
-      headers,
-      startedMs,
-      steps: 0,
-      exhausted: undefined,
-      record,
-      route,
-    }
+    const graph = this.#surroundings
+    const startedMs = record === undefined ? 0 : graph.timers.now()
+    const run: Run = { graph, incoming, headers, startedMs, steps: 0, exhausted: undefined, record, route }
     const seconds = this.spec.timeoutSeconds
     const outcome =
       seconds === undefined
         ? await route(run, rootNode, payload, signal)
         : await within(
-            timers,
+            graph.timers,
             seconds * 1000,
             signal,
             () => tooLate(seconds),
@@ -149,7 +140,7 @@ function replyOf(outcome: Outcome): GraphReply {
 
 /** Runs a node. One that does not exist has no router type, as in KServe. */
 function route(run: Run, name: string, payload: Payload, signal: AbortSignal): Promise<Outcome> {
-  const node = run.spec.nodes.get(name)
+  const node = run.graph.spec.nodes.get(name)
   if (node === undefined) return Promise.resolve(fault('invalid route type: '))
   switch (node.routerType) {
     case 'Sequence':

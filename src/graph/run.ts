@@ -50,7 +50,8 @@ export interface Shadows {
   start(work: (signal: AbortSignal) => Promise<void>): boolean
 }
 
-export interface Run extends Surroundings {
+export interface Run {
+  readonly graph: Surroundings
   /** As the request had them, for a Splitter that sticks. */
   readonly incoming: IncomingHeaders
   readonly headers: HeaderList

@@ -41,7 +41,7 @@ async function finish(run: Run, step: GraphStep, work: Promise<Outcome>): Promis
 
 /** A fault of a Soft step as an answer of its status, where the graph is to keep going. */
 export function soften(run: Run, step: GraphStep, outcome: Outcome): Outcome {
-  if (outcome.kind === 'answer' || !run.spec.options.keepsGoing || step.dependency === 'Hard') return outcome
+  if (outcome.kind === 'answer' || !run.graph.spec.options.keepsGoing || step.dependency === 'Hard') return outcome
   return answer(outcome.status, faultBody(outcome))
 }
 
@@ -53,7 +53,10 @@ export async function runSplitter(run: Run, node: GraphNode, input: Payload, sig
     throw new InferenceError('internal', `a step of Splitter '${node.name}' has no weight`)
   }
   const sticky = node.options.stickyHeader === undefined ? undefined : headerOf(run, node.options.stickyHeader)
-  const step = pickByWeight(candidates, sticky === undefined ? run.pickPercent() : percentOf(`${node.name}\n${sticky}`))
+  const step = pickByWeight(
+    candidates,
+    sticky === undefined ? run.graph.pickPercent() : percentOf(`${node.name}\n${sticky}`),
+  )
   if (step === undefined) return fault(`no step of Splitter '${node.name}' was drawn: its weights do not sum to 100`)
   return soften(run, step, await runStep(run, node, step, input, signal))
 }

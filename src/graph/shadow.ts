@@ -20,10 +20,10 @@ export function shadowAll(run: Run, node: GraphNode, input: Payload): void {
 
 /** Starts one shadow step. */
 export function shadow(run: Run, node: GraphNode, step: GraphStep, payload: Payload): void {
-  const startMs = run.timers.now() - run.startedMs
+  const startMs = run.graph.timers.now() - run.startedMs
   // It outlives the request: what it does is no part of the request's own record.
-  const own: Run = { ...run, steps: 0, record: run.observe }
-  const isStarted = run.shadows.start(async (signal) => {
+  const own: Run = { ...run, steps: 0, record: run.graph.observe }
+  const isStarted = run.graph.shadows.start(async (signal) => {
     await runStep(own, node, step, payload, signal)
   })
   run.record?.({ ...placeOf(node, step), outcome: isStarted ? 'shadow' : 'dropped', startMs, durationMs: 0 })

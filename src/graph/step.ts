@@ -31,8 +31,8 @@ export function runStep(
 ): Promise<Outcome> {
   if (signal.aborted) return Promise.reject(InferenceError.from(reasonOf(signal)))
   run.steps += 1
-  if (run.steps > run.spec.options.maxSteps) {
-    const most = run.spec.options.maxSteps
+  if (run.steps > run.graph.spec.options.maxSteps) {
+    const most = run.graph.spec.options.maxSteps
     run.exhausted ??= new InferenceError('resource_exhausted', `the graph ran more than ${most} steps for one request`)
     return Promise.reject(run.exhausted)
   }
@@ -53,14 +53,14 @@ async function recorded(
   count: Count,
   work: () => Promise<Outcome>,
 ): Promise<Outcome> {
-  const startMs = run.timers.now()
+  const startMs = run.graph.timers.now()
   const tell = (what: Pick<StepRecord, 'outcome' | 'status' | 'cause'>): void => {
     run.record?.({
       ...placeOf(node, step),
       ...what,
       ...conditionOf(step, isTested),
       startMs: startMs - run.startedMs,
-      durationMs: run.timers.now() - startMs,
+      durationMs: run.graph.timers.now() - startMs,
       ...(step.target.kind === 'node' ? {} : count),
     })
   }
@@ -84,7 +84,7 @@ export function passOver(run: Run, node: GraphNode, step: GraphStep): void {
     ...placeOf(node, step),
     outcome: 'passed over',
     ...(step.condition === undefined ? {} : { condition: { text: step.condition.text, holds: false } }),
-    startMs: run.timers.now() - run.startedMs,
+    startMs: run.graph.timers.now() - run.startedMs,
     durationMs: 0,
   })
 }
@@ -106,7 +106,7 @@ function perform(
   const { target } = step
   if (target.kind === 'node') return enter(run, step, target.name, sent, signal)
   const call = { node: node.name, step, target, payload: sent, headers: run.headers, signal }
-  const breaker = run.breakers.of(step)
+  const breaker = run.graph.breakers.of(step)
   if (breaker !== undefined || step.options.retries !== undefined) return callAgain(run, call, breaker, count)
   count.calls = 1
   return callOnce(run, call)
@@ -129,7 +129,7 @@ function mapped(step: GraphStep, payload: Payload): Payload {
 async function callAgain(run: Run, call: StepCall, breaker: Breaker | undefined, count: Count): Promise<Outcome> {
   const { retries } = call.step.options
   for (let attempt = 0; ; attempt += 1) {
-    if (breaker?.admit(run.timers.now()) === false) return broken(call)
+    if (breaker?.admit(run.graph.timers.now()) === false) return broken(call)
     let outcome: Outcome
     try {
       count.calls += 1
@@ -139,7 +139,7 @@ async function callAgain(run: Run, call: StepCall, breaker: Breaker | undefined,
       throw reason
     }
     const isFailure = outcome.kind === 'fault' || outcome.status >= 500
-    breaker?.report(isFailure, run.timers.now())
+    breaker?.report(isFailure, run.graph.timers.now())
     const isWorthIt = outcome.kind === 'fault' || retries?.statuses.includes(outcome.status) === true
     if (retries === undefined || !isWorthIt || attempt >= retries.attempts) return outcome
     await pauseFor(run, retries.backoffMs * 2 ** attempt, call.signal)
@@ -148,7 +148,7 @@ async function callAgain(run: Run, call: StepCall, breaker: Breaker | undefined,
 
 async function pauseFor(run: Run, ms: number, signal: AbortSignal): Promise<void> {
   try {
-    await pause(run.timers, ms, signal)
+    await pause(run.graph.timers, ms, signal)
   } catch (reason) {
     throw InferenceError.from(reason)
   }
@@ -162,12 +162,14 @@ function broken({ step, node }: StepCall): Outcome {
 /** @throws InferenceError where the signal fired */
 async function callOnce(run: Run, call: StepCall): Promise<Outcome> {
   const { timeoutMs = Infinity } = call.step.options
-  const mostMs = Math.min(timeoutMs, (run.spec.timeouts.serviceClient ?? Infinity) * 1000)
+  const mostMs = Math.min(timeoutMs, (run.graph.spec.timeouts.serviceClient ?? Infinity) * 1000)
   if (mostMs !== Infinity) {
-    return timed(run, call.step, mostMs, call.signal, async (signal) => answered(await run.call({ ...call, signal })))
+    return timed(run, call.step, mostMs, call.signal, async (signal) =>
+      answered(await run.graph.call({ ...call, signal })),
+    )
   }
   try {
-    return answered(await run.call(call))
+    return answered(await run.graph.call(call))
   } catch (reason) {
     return failed(run, call.signal, reason)
   }
@@ -190,7 +192,7 @@ async function timed(
       `${postTo(step)}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
     )
   try {
-    return await within(run.timers, timeoutMs, signal, late, work)
+    return await within(run.graph.timers, timeoutMs, signal, late, work)
   } catch (reason) {
     return failed(run, signal, reason)
   }
