@@ -4,6 +4,7 @@ import type { Parameters, Tensor } from '../core/tensor.ts'
 import { elementBytes } from '../core/tensor.ts'
 import { LatencyModel } from './latency-model.ts'
 import type { RunSample } from './preparation-result.ts'
+import { Returns } from './returns.ts'
 import type { Lane } from './waiting-line.ts'
 
 /** Kinds of requests that are told apart; the one that was not seen for longest is forgotten for a new one. */
@@ -16,6 +17,7 @@ export class Bucket {
   /** Runs take one request each where it is false. */
   isMergeable: boolean
   readonly latency: LatencyModel
+  readonly returns: Returns
   /** Most rows of one run. */
   readonly maxRows: number
   /** By level of the queue. */
@@ -34,6 +36,7 @@ export class Bucket {
     this.isMergeable = isMergeable
     this.maxRows = isMergeable ? Math.max(1, Math.min(maxRows, Math.floor(mostBytes / rowBytes(pattern)))) : 1
     this.latency = new LatencyModel(this.maxRows, samples)
+    this.returns = new Returns(this.latency)
   }
 
   /** True for a request that may share a run with the others. */

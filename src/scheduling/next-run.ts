@@ -2,6 +2,7 @@
 import type { SchedulingOptions } from '../core/scheduling.ts'
 import type { Admission } from './admission.ts'
 import { exploringRows, type Linger, rowsToTake } from './policy.ts'
+import type { Running } from './running.ts'
 import type { Waiting } from './waiting.ts'
 import type { Lane } from './waiting-line.ts'
 
@@ -10,11 +11,41 @@ const exploreEvery = 32
 
 export class NextRun {
   readonly #admission: Admission
+  readonly #running: Running
   readonly #linger: Linger
+  readonly #isLingering: boolean
 
-  constructor(admission: Admission, { preferredBatchSizes = [], maxQueueDelayMs = 0 }: SchedulingOptions) {
+  constructor(
+    admission: Admission,
+    running: Running,
+    { preferredBatchSizes = [], maxQueueDelayMs = 0 }: SchedulingOptions,
+  ) {
     this.#admission = admission
+    this.#running = running
     this.#linger = { preferredBatchSizes: [...preferredBatchSizes].sort((a, b) => a - b), maxQueueDelayMs }
+    this.#isLingering = maxQueueDelayMs > 0 || preferredBatchSizes.length > 0
+  }
+
+  /**
+   * True where the next run of a lane begins now: it is not to wait for more, nor for callers on their way back.
+   *
+   * @param lastMs when the first of all who wait runs out of time
+   */
+  isReady(lane: Lane, first: Waiting, nowMs: number, lastMs: number): boolean {
+    const { bucket } = lane
+    if (this.rowsOf(lane, first, nowMs) === 0) return false
+    if (this.#isLingering || !bucket.isMergeable) return true
+    const batchRows = this.#admission.batchRows(bucket, budgetOf(first))
+    const { rows: runningRows, executors } = this.#running
+    return (
+      bucket.returns.waitsUntil(nowMs, {
+        waitingRows: bucket.waitingRows,
+        batchRows,
+        runningRows,
+        executors,
+        lastMs: Math.min(first.sloDeadline, lastMs),
+      }) <= nowMs
+    )
   }
 
   /** Rows to take now; 0 where the lane waits for more. */
@@ -38,6 +69,7 @@ export class NextRun {
 
   /** When the first of a lane waits for others no longer. */
   waitsUntil(first: Waiting): number {
+    if (!this.#isLingering) return first.bucket.returns.untilMs
     const { latency, waitingRows, maxRows } = first.bucket
     const lastMs = Math.min(first.deadline, first.sloDeadline)
     const runMs = latency.margin * latency.predict(Math.min(maxRows, waitingRows + 1))

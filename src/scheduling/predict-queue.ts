@@ -1,7 +1,7 @@
 /** One model's queue, and the runs that it starts. All its decisions are those of `policy.ts`. */
 import { InferenceError } from '../core/errors.ts'
 import type { Batch, Model } from '../core/model.ts'
-import type { PredictOptions, SchedulingSnapshot } from '../core/scheduling.ts'
+import type { Caller, PredictOptions, SchedulingSnapshot } from '../core/scheduling.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { Admission } from './admission.ts'
 import { Batching } from './batching.ts'
@@ -15,7 +15,7 @@ import { QueueRules, timeoutOf } from './queue-rules.ts'
 import { Runner } from './runner.ts'
 import { Running } from './running.ts'
 import type { SchedulingPolicy } from './scheduler.ts'
-import { Waiting } from './waiting.ts'
+import { isAborted, Waiting } from './waiting.ts'
 import type { Lane } from './waiting-line.ts'
 import { WaitingLine } from './waiting-line.ts'
 import { WakeUp } from './wake-up.ts'
@@ -50,7 +50,7 @@ export class PredictQueue {
     const maxQueueSize = options.maxQueueSize ?? policy.maxQueueSize
     this.#admission = new Admission({ ...common, maxQueueSize, running: this.#running })
     this.#departures = new Departures({ ...common, counts: this.#counts })
-    this.#nextRun = new NextRun(this.#admission, options)
+    this.#nextRun = new NextRun(this.#admission, this.#running, options)
     this.#runner = new Runner({
       model,
       batching: this.#batching,
@@ -61,8 +61,9 @@ export class PredictQueue {
     })
   }
 
-  predict(batch: Batch, signal: AbortSignal, options: PredictOptions | undefined): Promise<readonly Tensor[]> {
-    if (signal.aborted) return Promise.reject(InferenceError.from(signal.reason))
+  predict(batch: Batch, given: AbortSignal | Caller, options: PredictOptions | undefined): Promise<readonly Tensor[]> {
+    const caller = given instanceof AbortSignal ? { signal: given } : given
+    if (isAborted(caller)) return Promise.reject(InferenceError.from(caller.signal.reason))
     const nowMs = this.#now()
     const bucket = this.#batching.bucketOf(batch)
     const rows = bucket === this.#batching.apart ? 1 : commonRows(batch.inputs)
@@ -78,7 +79,7 @@ export class PredictQueue {
     return new Promise((resolve, reject) => {
       const waiting = new Waiting({
         batch,
-        signal,
+        caller,
         bucket,
         rows,
         order: this.#order,
@@ -121,6 +122,7 @@ export class PredictQueue {
 
   #enqueue(waiting: Waiting, level: number): void {
     waiting.isProbe = this.#running.size === 0 && this.#line.size === 0
+    waiting.bucket.returns.arrive(waiting.arrivedMs, waiting.rows)
     this.#departures.expect(waiting)
     this.#line.push(waiting, this.#rules.placeOf(level))
     this.#fresh.push(waiting)
@@ -140,7 +142,8 @@ export class PredictQueue {
     if (this.#runner.hasUnwatched) this.#runner.watch(this.#onAbort)
     this.#departures.expire(nowMs)
     while (this.#running.isFree && this.#line.size > 0) {
-      const lane = this.#line.next((candidate, first) => this.#nextRun.rowsOf(candidate, first, nowMs) > 0)
+      const lastMs = this.#departures.nextMs
+      const lane = this.#line.next((candidate, first) => this.#nextRun.isReady(candidate, first, nowMs, lastMs))
       const first = lane?.places.first
       if (lane === undefined || first === undefined) break
       this.#dispatch(lane, first, nowMs)

@@ -131,8 +131,11 @@ export class Runner {
   }
 
   #succeeded(run: Run, countedRows: number): void {
-    const ms = run.computeMs ?? this.#options.now() - run.startedMs
-    run.bucket.latency.observe(run.rows, ms)
+    const nowMs = this.#options.now()
+    const ms = run.computeMs ?? nowMs - run.startedMs
+    const { latency, returns, isMergeable } = run.bucket
+    latency.observe(run.rows, ms)
+    if (isMergeable) returns.end(nowMs, run.rows, ms, this.#options.running.executors)
     this.#options.counts.run(countedRows, ms)
     this.#end(run)
   }

@@ -37,6 +37,13 @@ export class Running {
     return Math.max(1, this.#batching.isOn ? executors : concurrency)
   }
 
+  /** Of all runs together. */
+  get rows(): number {
+    let rows = 0
+    for (const run of this.#runs) rows += run.rows
+    return rows
+  }
+
   get isFree(): boolean {
     return this.#runs.length < this.executors
   }

@@ -1,7 +1,9 @@
 /** Discrete events: requests of one row arrive, the policy decides, runs take `α + βb` with noise. Time in milliseconds. */
 import { ArrivalRate } from '../../src/scheduling/arrival-rate.ts'
 import { LatencyModel } from '../../src/scheduling/latency-model.ts'
+import type { RunSample } from '../../src/scheduling/preparation-result.ts'
 import { batchSize, isAdmitted, isTooLate, rowsToTake, type Surroundings } from '../../src/scheduling/policy.ts'
+import { Returns } from '../../src/scheduling/returns.ts'
 
 export interface Setting {
   readonly alphaMs: number
@@ -9,6 +11,8 @@ export interface Setting {
   readonly executors: number
   readonly maxRows: number
   readonly sloMs: number
+  /** Runs of these sizes were timed at load. */
+  readonly seedRows?: readonly number[]
 }
 
 export interface Outcome {
@@ -17,6 +21,10 @@ export interface Outcome {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly meanRows: number
+  /** Answers of those who come back, per millisecond. */
+  readonly closedPerMs: number
+  /** How often runs were put off. */
+  readonly waits: number
 }
 
 /** Numbers in [0, 1), the same for the same seed. */
@@ -59,10 +67,24 @@ export function capacityOf({ alphaMs, betaMs, executors, maxRows }: Setting): nu
   return (executors * maxRows) / (alphaMs + betaMs * maxRows)
 }
 
+/** Callers that come back after each answer. */
+export interface ClosedLoops {
+  readonly clients: number
+  /** Answers of a run leave one after the other, this far apart; that of the first one, too, takes as long. */
+  readonly answerMs: number
+  /** Mean of what each return takes besides, drawn anew each time; 0: nothing. */
+  readonly thinkMs: number
+}
+
+interface Arrival {
+  readonly arrivedMs: number
+  readonly isClosed: boolean
+}
+
 interface SimulatedRun {
   readonly startedMs: number
   readonly endsMs: number
-  readonly arrivals: readonly number[]
+  readonly arrivals: readonly Arrival[]
 }
 
 const noLinger = { preferredBatchSizes: [], maxQueueDelayMs: 0 }
@@ -71,41 +93,62 @@ class Simulation {
   readonly #setting: Setting
   readonly #random: () => number
   readonly #latency: LatencyModel
+  /** Undefined: nobody is waited for. */
+  readonly #returns: Returns | undefined
   readonly #rate = new ArrivalRate()
-  readonly #waiting: number[] = []
+  readonly #waiting: Arrival[] = []
   #front = 0
   readonly #running: SimulatedRun[] = []
   readonly latencies: number[] = []
+  closedRows = 0
   runs = 0
+  /** Runs that were begun later than they could. */
+  waits = 0
+  /** When the wait for returns is over. */
+  wakesMs = Infinity
 
-  constructor(setting: Setting, random: () => number) {
+  constructor(setting: Setting, random: () => number, waitsForReturns: boolean) {
     this.#setting = setting
     this.#random = random
-    this.#latency = new LatencyModel(setting.maxRows)
+    const { alphaMs, betaMs, maxRows, seedRows = [] } = setting
+    const samples = seedRows.map((rows): RunSample => ({ rows, ms: alphaMs + betaMs * rows }))
+    this.#latency = new LatencyModel(maxRows, samples)
+    this.#returns = waitsForReturns ? new Returns(this.#latency) : undefined
   }
 
   get nextEndMs(): number {
     return this.#running.reduce((first, { endsMs }) => Math.min(first, endsMs), Infinity)
   }
 
-  arrive(nowMs: number): void {
+  arrive(nowMs: number, isClosed: boolean): void {
     this.#rate.arrive(nowMs, 1)
     const around = this.#around()
-    const { executors, sloMs } = this.#setting
+    const { sloMs } = this.#setting
     const ahead = { rows: this.#waiting.length - this.#front, residualMs: this.#residualMs(nowMs) }
     const isIdle = ahead.rows === 0 && this.#running.length === 0
     const limits = { budgetMs: sloMs, batchRows: batchSize(around, sloMs) }
-    if (isIdle || isAdmitted(around, ahead, 1, limits)) this.#waiting.push(nowMs)
-    while (this.#running.length < executors && this.#dispatch(nowMs));
+    this.#returns?.arrive(nowMs, 1)
+    if (isIdle || isAdmitted(around, ahead, 1, limits)) this.#waiting.push({ arrivedMs: nowMs, isClosed })
+    this.turn(nowMs)
   }
 
-  end(nowMs: number): void {
+  /** @returns how many of its callers come back */
+  end(nowMs: number): number {
     const index = this.#running.findIndex(({ endsMs }) => endsMs === nowMs)
     const [run] = this.#running.splice(index, 1)
-    if (run === undefined) return
-    this.#latency.observe(run.arrivals.length, nowMs - run.startedMs)
-    for (const arrivedMs of run.arrivals) this.latencies.push(nowMs - arrivedMs)
-    this.#dispatch(nowMs)
+    if (run === undefined) return 0
+    const { arrivals, startedMs } = run
+    this.#latency.observe(arrivals.length, nowMs - startedMs)
+    this.#returns?.end(nowMs, arrivals.length, nowMs - startedMs, this.#setting.executors)
+    for (const { arrivedMs } of arrivals) this.latencies.push(nowMs - arrivedMs)
+    const closed = arrivals.filter(({ isClosed }) => isClosed).length
+    this.closedRows += closed
+    this.turn(nowMs)
+    return closed
+  }
+
+  turn(nowMs: number): void {
+    while (this.#running.length < this.#setting.executors && this.#dispatch(nowMs));
   }
 
   #around(): Surroundings {
@@ -122,13 +165,16 @@ class Simulation {
   #dispatch(nowMs: number): boolean {
     const { sloMs } = this.#setting
     const batchRows = batchSize(this.#around(), sloMs)
-    const limit = rowsToTake(noLinger, this.#waiting.length - this.#front, batchRows, 0)
-    const arrivals: number[] = []
+    const waiting = this.#waiting.length - this.#front
+    if (this.#isWaiting(nowMs, waiting, batchRows)) return false
+    const limit = rowsToTake(noLinger, waiting, batchRows, 0)
+    const arrivals: Arrival[] = []
     while (arrivals.length < limit && this.#front < this.#waiting.length) {
-      const arrivedMs = this.#waiting[this.#front] ?? 0
+      const arrival = this.#waiting[this.#front]
       const runRows = Math.min(limit, arrivals.length + this.#waiting.length - this.#front)
       this.#front += 1
-      if (!isTooLate(this.#latency, runRows, nowMs, arrivedMs + sloMs)) arrivals.push(arrivedMs)
+      if (arrival === undefined) continue
+      if (!isTooLate(this.#latency, runRows, nowMs, arrival.arrivedMs + sloMs)) arrivals.push(arrival)
     }
     if (this.#front > 4096) this.#waiting.splice(0, this.#front)
     if (this.#front > 4096) this.#front = 0
@@ -138,33 +184,114 @@ class Simulation {
     return true
   }
 
-  #runMs(rows: number): number {
-    const normal = Math.sqrt(-2 * Math.log(1 - this.#random())) * Math.cos(2 * Math.PI * this.#random())
-    const { alphaMs, betaMs } = this.#setting
-    return Math.max(0.01, (alphaMs + betaMs * rows) * (1 + 0.05 * normal))
+  #isWaiting(nowMs: number, rows: number, batchRows: number): boolean {
+    this.wakesMs = Infinity
+    if (this.#returns === undefined || rows === 0) return false
+    const untilMs = this.#returns.waitsUntil(nowMs, {
+      waitingRows: rows,
+      batchRows,
+      runningRows: this.#running.reduce((sum, { arrivals }) => sum + arrivals.length, 0),
+      executors: this.#setting.executors,
+      lastMs: Infinity,
+    })
+    if (untilMs <= nowMs) return false
+    // as timers are
+    this.wakesMs = Math.max(untilMs, nowMs + 1)
+    this.waits += 1
+    return true
   }
+
+  #runMs(rows: number): number {
+    const { alphaMs, betaMs } = this.#setting
+    return Math.max(0.01, (alphaMs + betaMs * rows) * (1 + 0.05 * normal(this.#random)))
+  }
+}
+
+function normal(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+}
+
+/** Callers that come back, and when each of them does. */
+class Loops {
+  readonly #loops: ClosedLoops
+  readonly #random: () => number
+  /** In ascending order. */
+  readonly #times: number[] = []
+
+  constructor(loops: ClosedLoops, random: () => number) {
+    this.#loops = loops
+    this.#random = random
+    this.come(0, loops.clients)
+  }
+
+  get nextMs(): number {
+    return this.#times[0] ?? Infinity
+  }
+
+  take(): void {
+    this.#times.shift()
+  }
+
+  come(nowMs: number, count: number): void {
+    const { answerMs, thinkMs } = this.#loops
+    for (let index = 1; index <= count; index += 1) {
+      const think = thinkMs === 0 ? 0 : -Math.log(1 - this.#random()) * thinkMs
+      this.#times.push(nowMs + index * answerMs + think)
+    }
+    this.#times.sort((a, b) => a - b)
+  }
+}
+
+export interface Traffic {
+  readonly arrivals?: readonly number[]
+  readonly loops?: ClosedLoops
+  /** Milliseconds after which nobody comes back; only with `loops`. */
+  readonly forMs?: number
+  /** False: runs begin at once whoever may come back. */
+  readonly waitsForReturns?: boolean
 }
 
 /** Lets the policy serve all arrivals, without anything known at the start. */
 export function replay(setting: Setting, arrivals: readonly number[], random: () => number): Outcome {
-  const simulation = new Simulation(setting, random)
+  return simulate(setting, { arrivals }, random)
+}
+
+/** Serves requests that come at their times, and callers that come back. */
+export function simulate(setting: Setting, traffic: Traffic, random: () => number): Outcome {
+  const { arrivals = [], loops = { clients: 0, answerMs: 0, thinkMs: 0 }, forMs = 0, waitsForReturns = true } = traffic
+  const simulation = new Simulation(setting, random, waitsForReturns)
+  const closed = new Loops(loops, random)
   let next = 0
+  let count = 0
   for (;;) {
     const arrivesMs = arrivals[next] ?? Infinity
     const endsMs = simulation.nextEndMs
-    if (arrivesMs === Infinity && endsMs === Infinity) break
-    if (endsMs <= arrivesMs) simulation.end(endsMs)
+    const nowMs = Math.min(arrivesMs, endsMs, closed.nextMs, simulation.wakesMs)
+    if (nowMs === Infinity) break
+    if (nowMs === endsMs) {
+      const back = simulation.end(nowMs)
+      if (nowMs < forMs) closed.come(nowMs, back)
+    } else if (nowMs === simulation.wakesMs) simulation.turn(nowMs)
     else {
-      next += 1
-      simulation.arrive(arrivesMs)
+      const isOpen = nowMs === arrivesMs
+      if (isOpen) next += 1
+      else closed.take()
+      count += 1
+      simulation.arrive(nowMs, !isOpen)
     }
   }
+  return outcomeOf(simulation, setting, count, forMs)
+}
+
+function outcomeOf(simulation: Simulation, { sloMs }: Setting, count: number, forMs: number): Outcome {
   const sorted = Float64Array.from(simulation.latencies).sort()
-  const inTime = sorted.filter((latency) => latency <= setting.sloMs).length
+  const inTime = sorted.filter((latency) => latency <= sloMs).length
   return {
-    inSlo: (100 * inTime) / arrivals.length,
+    inSlo: (100 * inTime) / count,
     p50Ms: sorted[Math.floor(sorted.length / 2)] ?? NaN,
     p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? NaN,
     meanRows: sorted.length / simulation.runs,
+    closedPerMs: forMs === 0 ? 0 : simulation.closedRows / forMs,
+    waits: simulation.waits,
   }
 }
