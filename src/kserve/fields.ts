@@ -1,0 +1,92 @@
+/** Names of the fields that Kubernetes and KServe know, where Servable has nothing to do with what is in them. */
+
+/** Of a container, besides what `schemas.ts` reads. */
+export const containerFields = [
+  'command',
+  'envFrom',
+  'imagePullPolicy',
+  'lifecycle',
+  'livenessProbe',
+  'ports',
+  'readinessProbe',
+  'resizePolicy',
+  'restartPolicy',
+  'securityContext',
+  'startupProbe',
+  'stdin',
+  'stdinOnce',
+  'terminationMessagePath',
+  'terminationMessagePolicy',
+  'tty',
+  'volumeDevices',
+  'volumeMounts',
+  'workingDir',
+] as const
+
+/** Of a pod, besides its containers. */
+export const podFields = [
+  'activeDeadlineSeconds',
+  'affinity',
+  'automountServiceAccountToken',
+  'dnsConfig',
+  'dnsPolicy',
+  'enableServiceLinks',
+  'ephemeralContainers',
+  'hostAliases',
+  'hostIPC',
+  'hostNetwork',
+  'hostPID',
+  'hostUsers',
+  'hostname',
+  'imagePullSecrets',
+  'nodeName',
+  'nodeSelector',
+  'os',
+  'overhead',
+  'preemptionPolicy',
+  'priority',
+  'priorityClassName',
+  'readinessGates',
+  'resourceClaims',
+  'restartPolicy',
+  'runtimeClassName',
+  'schedulerName',
+  'schedulingGates',
+  'securityContext',
+  'serviceAccount',
+  'setHostnameAsFQDN',
+  'shareProcessNamespace',
+  'subdomain',
+  'terminationGracePeriodSeconds',
+  'tolerations',
+  'topologySpreadConstraints',
+  'volumes',
+] as const
+
+/** Of a predictor, transformer or explainer: how the cluster runs it. */
+export const componentFields = [
+  'annotations',
+  'autoScaling',
+  'deploymentStrategy',
+  'labels',
+  'name',
+  'scaleMetric',
+  'scaleMetricType',
+  'scaleTarget',
+  'serviceAccountName',
+  'storageContainerName',
+] as const
+
+/** Of a ServingRuntime, for ModelMesh and for the pod. */
+export const runtimeFields = [
+  ...podFields,
+  'annotations',
+  'builtInAdapter',
+  'grpcDataEndpoint',
+  'grpcEndpoint',
+  'httpDataEndpoint',
+  'labels',
+  'replicas',
+  'serviceAccountName',
+  'storageHelper',
+] as const

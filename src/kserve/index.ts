@@ -1,0 +1,5 @@
+/** The door of this room: KServe's manifests, and what a server makes of them. */
+export type { Manifest, Manifests, SecretContent, ServiceAccountContent } from './manifests.ts'
+export { plan } from './plan.ts'
+export type { Plan, PlannedGraph, PlannedModel, PlannedService, PlanOptions } from './plan.ts'
+export { readManifests } from './read-manifests.ts'

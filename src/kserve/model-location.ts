@@ -1,0 +1,65 @@
+/** Where the files of an InferenceService lie on this machine. */
+import { dirname, resolve } from 'node:path'
+import { nearest } from '../core/nearest.ts'
+import { isInside } from '../repository/discovered-model.ts'
+
+export type Location =
+  { readonly kind: 'path'; readonly path: string } | { readonly kind: 'refused'; readonly message: string }
+
+/** Schemes that KServe's storage initializer fetches from. */
+const remoteSchemes = [
+  'gs',
+  's3',
+  'hdfs',
+  'webhdfs',
+  'http',
+  'https',
+  'hf',
+  'modelscope',
+  'oci',
+  'oci+native',
+  'oci+fetch',
+] as const
+const localSchemes = ['file', 'pvc'] as const
+
+/**
+ * `file://` and plain paths, relative ones from the directory of the manifest; `pvc://claim/path` in the directory that stands
+ * for the claim. URIs are not repeated in messages as they may hold passwords.
+ *
+ * @param claims directories by the names of PersistentVolumeClaims
+ */
+export function locate(uri: string, manifest: string, claims: ReadonlyMap<string, string>): Location {
+  const [, scheme, rest] = /^([A-Za-z][\w+.-]*):\/\/(.*)$/s.exec(uri) ?? []
+  if (uri === '') return refused('is empty; give a URI such as file:///models/iris')
+  if (scheme === undefined || rest === undefined) return { kind: 'path', path: resolve(dirname(manifest), uri) }
+  if (scheme === 'file') {
+    if (rest === '') return refused('has no path; give one as file:///models/iris')
+    return { kind: 'path', path: resolve(dirname(manifest), rest) }
+  }
+  if (scheme === 'pvc') return inClaim(rest, claims)
+  if (remoteSchemes.some((known) => known === scheme)) {
+    return refused(`${scheme}:// is not fetched yet; download the model and give its place as file:///models/…`)
+  }
+  const meant = nearest(scheme, [...localSchemes, ...remoteSchemes])
+  return refused(
+    `Cannot recognize storage type '${scheme}': ${meant === undefined ? 'there are file:// and pvc://' : `did you mean '${meant}://'?`}`,
+  )
+}
+
+function inClaim(rest: string, claims: ReadonlyMap<string, string>): Location {
+  const slash = rest.indexOf('/')
+  const claim = slash === -1 ? rest : rest.slice(0, slash)
+  const directory = claims.get(claim)
+  if (directory === undefined) {
+    const meant = nearest(claim, [...claims.keys()])
+    const hint = meant === undefined ? '' : `; did you mean '${meant}'?`
+    return refused(`no directory stands for the claim '${claim}': give it as --pvc ${claim}=PATH${hint}`)
+  }
+  const root = resolve(directory)
+  const path = resolve(root, `.${slash === -1 ? '' : rest.slice(slash)}`)
+  return isInside(root, path) ? { kind: 'path', path } : refused(`leads out of the claim '${claim}'`)
+}
+
+function refused(message: string): Location {
+  return { kind: 'refused', message }
+}
