@@ -87,6 +87,25 @@ export class DataPlane {
     return this.#observed('infer', request, context, (handle, call) => inferWith(handle, call, this.#cache))
   }
 
+  /**
+   * Does work of a model that answers in a form of its own: leased, limited in time and observed as an inference is. Observers
+   * see no tensors; where the answer is an error to them, `work` rejects.
+   *
+   * @throws InferenceError what `work` rejects with; as {@link infer}
+   */
+  async passThrough(
+    model: ModelRef,
+    context: RequestContext,
+    work: (handle: ModelHandle, context: RequestContext) => Promise<void>,
+  ): Promise<void> {
+    await this.#observed('infer', { model, inputs: [] }, context, async (handle, call) => {
+      const started = performance.now()
+      await work(handle, call.context)
+      call.timings.predictMs = performance.now() - started
+      return { model: handle.ref, outputs: [] }
+    })
+  }
+
   /** @throws InferenceError `unimplemented` where the model has no explainer */
   explain(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse> {
     return this.#observed('explain', request, context, async (handle, call) => {

@@ -11,7 +11,7 @@ import type { HeaderPatterns, IncomingHeaders } from './headers.ts'
 import { fault, faultBody } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 import type { Payload } from './payload.ts'
-import type { CallService, Run, Surroundings } from './run.ts'
+import type { CallService, Origin, Run, Surroundings } from './run.ts'
 import { runSplitter, runSwitch } from './select.ts'
 import { runSequence } from './sequence.ts'
 import { RunningShadows } from './shadow.ts'
@@ -38,6 +38,7 @@ export interface GraphRequest {
   readonly headers: IncomingHeaders
   /** Fires when the caller is gone or its deadline passed. */
   readonly signal: AbortSignal
+  readonly origin?: Origin
 }
 
 export interface GraphReply {
@@ -97,11 +98,11 @@ export class InferenceGraph {
   }
 
   async #answer(request: GraphRequest, record: Run['record']): Promise<GraphReply> {
-    const { payload, headers: incoming, signal } = request
+    const { payload, headers: incoming, signal, origin } = request
     const headers = propagatedHeaders(incoming, this.#propagate)
     const graph = this.#surroundings
     const startedMs = record === undefined ? 0 : graph.timers.now()
-    const run: Run = { graph, incoming, headers, startedMs, steps: 0, exhausted: undefined, record, route }
+    const run: Run = { graph, incoming, headers, origin, startedMs, steps: 0, exhausted: undefined, record, route }
     const seconds = this.spec.timeoutSeconds
     const outcome =
       seconds === undefined

@@ -1,4 +1,5 @@
 /** One request on its way through a graph: what it may spend, who makes its calls, and what is told of it. */
+import type { RequestContext } from '../core/inference.ts'
 import type { HeaderList, IncomingHeaders } from './headers.ts'
 import type { Outcome } from './outcome.ts'
 import type { Payload } from './payload.ts'
@@ -6,6 +7,9 @@ import type { Breakers } from './breaker.ts'
 import type { GraphSpec, GraphStep, ServiceTarget } from './spec.ts'
 import type { Timers } from './timers.ts'
 import type { StepRecord } from './trace.ts'
+
+/** What goes on to the steps that run in this process. */
+export type Origin = Pick<RequestContext, 'requestId' | 'deadline'>
 
 /** One call to a service. */
 export interface StepCall {
@@ -17,6 +21,7 @@ export interface StepCall {
   readonly headers: HeaderList
   /** Fires when nobody waits for the answer any more. The call must then settle soon, in either way. */
   readonly signal: AbortSignal
+  readonly origin: Origin | undefined
 }
 
 export interface StepReply {
@@ -55,6 +60,7 @@ export interface Run {
   /** As the request had them, for a Splitter that sticks. */
   readonly incoming: IncomingHeaders
   readonly headers: HeaderList
+  readonly origin: Origin | undefined
   readonly startedMs: number
   /** Steps of this request so far. */
   steps: number

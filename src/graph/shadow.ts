@@ -21,8 +21,14 @@ export function shadowAll(run: Run, node: GraphNode, input: Payload): void {
 /** Starts one shadow step. */
 export function shadow(run: Run, node: GraphNode, step: GraphStep, payload: Payload): void {
   const startMs = run.graph.timers.now() - run.startedMs
-  // It outlives the request: what it does is no part of the request's own record.
-  const own: Run = { ...run, steps: 0, record: run.graph.observe }
+  // It outlives the request: it has no part in its record and its deadline.
+  const { origin } = run
+  const own: Run = {
+    ...run,
+    origin: origin === undefined ? origin : { requestId: origin.requestId },
+    steps: 0,
+    record: run.graph.observe,
+  }
   const isStarted = run.graph.shadows.start(async (signal) => {
     await runStep(own, node, step, payload, signal)
   })

@@ -105,7 +105,7 @@ function perform(
   }
   const { target } = step
   if (target.kind === 'node') return enter(run, step, target.name, sent, signal)
-  const call = { node: node.name, step, target, payload: sent, headers: run.headers, signal }
+  const call = { node: node.name, step, target, payload: sent, headers: run.headers, signal, origin: run.origin }
   const breaker = run.graph.breakers.of(step)
   if (breaker !== undefined || step.options.retries !== undefined) return callAgain(run, call, breaker, count)
   count.calls = 1

@@ -9,6 +9,7 @@ import type { TlsKeys } from '../core/tls.ts'
 import { errorBody, sendError } from './answer.ts'
 import { pathOf } from './inference.ts'
 import { addGenerateRoutes } from './generate-routes.ts'
+import { addGraphRoutes, graphUrl } from './graph-routes.ts'
 import { addManagementRoutes } from './management-routes.ts'
 import { openDoor } from './options.ts'
 import type { Door, RestOptions } from './options.ts'
@@ -38,6 +39,7 @@ export function createRestApp(options: RestOptions): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: maxNameLength, ignoreTrailingSlash: true },
     genReqId: ({ headers }: IncomingMessage) => requestIdOf(headers),
+    ...(door.graphs === undefined ? {} : { rewriteUrl: graphUrl(door.graphs) }),
     clientErrorHandler: refuseUnparsed,
     frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
       sendError(door, reply, error)
@@ -53,6 +55,7 @@ export function createRestApp(options: RestOptions): FastifyInstance {
   addGenerateRoutes(app, door)
   addManagementRoutes(app, door)
   addV1Routes(app, door)
+  if (door.graphs !== undefined) addGraphRoutes(app, door, door.graphs)
   abortOn(options.signal, door)
   return app
 }

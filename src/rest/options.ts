@@ -1,9 +1,10 @@
 /** What the REST door is given, and what its routes share. */
 import type { ErrorCode } from '../core/errors.ts'
-import type { ModelRef } from '../core/inference.ts'
+import type { ModelRef, RequestContext } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { TlsKeys } from '../core/tls.ts'
 import type { DataPlane, Verb } from '../dataplane/dataplane.ts'
+import type { ExplainedReply, GraphReply, Payload } from '../graph/index.ts'
 import type { CloudEventOptions } from './cloud-events.ts'
 import { InFlight } from './in-flight.ts'
 import type { RefuseStatus } from './status.ts'
@@ -14,6 +15,26 @@ export interface RestMetrics {
   expose(): Promise<{ readonly contentType: string; readonly text: string }>
   /** A request that was refused before the data plane saw it: a body that cannot be decoded, a server that drains. */
   countRefusal(ref: ModelRef, protocol: 'v1' | 'v2', verb: Verb, code: ErrorCode): void
+}
+
+/** One request to a graph, as bytes. */
+export interface GraphExchange {
+  readonly model: ModelRef
+  readonly payload: Payload
+  readonly context: RequestContext
+  /** The answer tells what every step did. */
+  readonly isExplained: boolean
+}
+
+/** The graphs as this door sees them. */
+export interface RestGraphs {
+  has(name: string): boolean
+  /** The name of the graph whose host a `Host` header names. */
+  atHost(host: string): string | undefined
+  /** The name of the graph where it is in this namespace. */
+  at(namespace: string, name: string): string | undefined
+  /** @throws InferenceError where the graph has no answer */
+  answer(exchange: GraphExchange): Promise<GraphReply | ExplainedReply>
 }
 
 export interface RestOptions {
@@ -32,6 +53,8 @@ export interface RestOptions {
   }
   /** Of requests that a full queue or a time limit refuses; 503 where absent. */
   readonly refuseStatus?: RefuseStatus
+  /** Inference graphs; none where absent. */
+  readonly graphs?: RestGraphs
   /** How answers to CloudEvents are marked. */
   readonly cloudEvents?: CloudEventOptions
   /** False makes `/v2/health/live` answer 503. */
@@ -52,6 +75,7 @@ export interface Door {
   readonly maxRequestBytes: number
   readonly refuseStatus: RefuseStatus
   readonly cloudEvents: CloudEventOptions
+  readonly graphs: RestGraphs | undefined
   readonly isLive: () => boolean
   readonly isDraining: () => boolean
   readonly inFlight: InFlight
@@ -70,6 +94,7 @@ export function openDoor(options: RestOptions): Door {
     maxRequestBytes: options.limits?.maxRequestBytes ?? defaultMaxRequestBytes,
     refuseStatus: options.refuseStatus ?? 503,
     cloudEvents: options.cloudEvents ?? {},
+    graphs: options.graphs,
     isLive: options.isLive ?? (() => true),
     isDraining: options.isDraining ?? (() => false),
     inFlight: new InFlight(),

@@ -13,7 +13,7 @@ declare module 'fastify' {
 
 export type Handler<Params> = (request: FastifyRequest<{ Params: Params }>, reply: FastifyReply) => unknown
 
-const methods: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+export const methods: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 const bodyType = 'application/octet-stream'
 
 /** Makes `request.body` the raw bytes, for every Content-Type and for none. */
@@ -60,7 +60,7 @@ export function post<Params>(app: FastifyInstance, path: string, { check, answer
  * tritonclient sends no Content-Type and `curl -d` a wrong one; fastify would answer 415 to either. It gets the same
  * one for every request instead.
  */
-function takeAnyContentType(request: Pick<FastifyRequest, 'raw' | 'givenContentType'>): void {
+export function takeAnyContentType(request: Pick<FastifyRequest, 'raw' | 'givenContentType'>): void {
   const { headers } = request.raw
   request.givenContentType = headers['content-type']
   headers['content-type'] = bodyType

@@ -9,6 +9,7 @@ import type { Verb } from '../dataplane/dataplane.ts'
 import { sendError, sendInference, sendJson } from './answer.ts'
 import { answerCloudEvent, isCloudEvent, readCloudEvent } from './cloud-events.ts'
 import type { CloudEvent } from './cloud-events.ts'
+import { answerGraph } from './graph-routes.ts'
 import { refuse, refuseWhileDraining } from './inference.ts'
 import type { Door } from './options.ts'
 import { HttpContext } from './request-context.ts'
@@ -76,6 +77,11 @@ async function answer(door: Door, target: CallTarget, request: V1Request, reply:
   try {
     const { inputs } = door.dataPlane.metadata(target.ref)
     const body = request.body as Buffer // what the one content type parser makes
+    const isGraph = target.verb === 'predict' && door.graphs?.has(target.ref.name) === true
+    if (isGraph && !isCloudEvent(request.raw.headers, request.givenContentType)) {
+      await answerGraph(door, reply, context, target.ref, body)
+      return
+    }
     event = readCloudEvent(request.raw.headers, request.givenContentType, body)
     call = decode(event?.data ?? body, target, inputs)
   } catch (reason) {

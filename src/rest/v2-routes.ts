@@ -8,6 +8,7 @@ import type { Parameters } from '../core/tensor.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
 import { sendError, sendInference, sendJson } from './answer.ts'
 import { headerLengthOf } from './body.ts'
+import { answerGraph } from './graph-routes.ts'
 import { refuse, refuseWhileDraining } from './inference.ts'
 import type { Door } from './options.ts'
 import { HttpContext } from './request-context.ts'
@@ -70,6 +71,10 @@ async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }
   try {
     const body = request.body as Buffer // what the one content type parser makes
     const headerLength = headerLengthOf(request.raw.headers, body.length)
+    if (headerLength !== 0 && door.graphs?.has(ref.name) === true) {
+      await answerGraph(door, reply, context, ref, body, headerLength)
+      return
+    }
     decoded = headerLength === 0 ? decodeRaw(door, body, ref) : decodeV2Request(body, headerLength, ref)
   } catch (reason) {
     refuse(door, reply, context, { ref, verb: 'infer' }, reason)

@@ -15,11 +15,16 @@ import { ModelRepository } from '../repository/model-repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
 import { VersionLabels } from '../repository/version-labels.ts'
 import { createRestApp } from '../rest/app.ts'
+import { GraphCounts } from '../telemetry/graph-counts.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { Statistics } from '../telemetry/statistics.ts'
 import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import type { ModelFinder } from './configured-models.ts'
+import type { GraphDefinition, ServiceDefinitions } from './graphs/definition.ts'
+import { Graphs } from './graphs/graphs.ts'
+import { GraphReadiness } from './graphs/readiness.ts'
+import { RemoteServices } from './graphs/remote.ts'
 import { LastRequests } from './last-requests.ts'
 import { withMetricsOf, type Membership, type OwnParts } from './membership.ts'
 import { ModelLoader } from './model-loader.ts'
@@ -37,6 +42,10 @@ const graceMs = 500
 
 export interface ServerOptions extends Partial<Omit<ServeConfig, 'models' | 'modelDir' | 'workers'>> {
   readonly models?: ModelSources
+  /** Inference graphs over these models and over services elsewhere. */
+  readonly graphs?: readonly GraphDefinition[]
+  /** What stands behind the services that graphs name; a name that is not here is a model or a graph of this server. */
+  readonly services?: ServiceDefinitions
   /** Where logs go; standard output by `logLevel` and `logFormat` where absent. */
   readonly log?: Log
   /** Runtimes beside those of this package. */
@@ -72,6 +81,8 @@ export interface Ports {
 /** What {@link createServer} has found and opened. */
 interface ServerParts {
   readonly sources: readonly ServedModelSource[]
+  readonly graphs: readonly GraphDefinition[]
+  readonly services: ServiceDefinitions
   readonly finder: ModelFinder
   readonly log: Log
   readonly extensions: Extensions
@@ -89,6 +100,8 @@ export class Server {
   readonly #app: FastifyInstance
   readonly #grpc: GrpcServer | undefined
   readonly #sources: readonly ServedModelSource[]
+  readonly #graphs: Graphs
+  readonly #readiness: GraphReadiness
   readonly #abort = new AbortController()
   readonly #calls = new RunningCalls()
   readonly #isTls: boolean
@@ -96,7 +109,8 @@ export class Server {
   #closing: Promise<void> | undefined
 
   /** Use {@link createServer}. */
-  constructor(config: ServeConfig, { sources, finder, log, logSettings, extensions, membership }: ServerParts) {
+  constructor(config: ServeConfig, parts: ServerParts) {
+    const { sources, log, logSettings, extensions, membership } = parts
     this.config = config
     this.log = log
     this.#sources = sources
@@ -105,8 +119,13 @@ export class Server {
     const statistics = new Statistics()
     const responseCache = new ResponseCache(config.responseCacheBytes)
     const models = () => this.#repository.list()
-    const metrics = new Metrics({ version, models, statistics, cache: responseCache })
+    const counts = new GraphCounts()
+    const metrics = new Metrics({ version, models, statistics, cache: responseCache, graphs: counts })
     const labels = new VersionLabels()
+    const finder: ModelFinder = {
+      ...parts.finder,
+      all: async () => [...(await parts.finder.all()), ...this.#graphs.sources],
+    }
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
     this.own = { control: loader, logSettings, metrics: async () => (await metrics.expose()).text }
@@ -117,6 +136,19 @@ export class Server {
       responseCache,
       ...(config.modelControl === 'explicit' ? { control: membership?.control ?? loader } : {}),
     })
+    this.#graphs = new Graphs(
+      { graphs: parts.graphs, services: parts.services, models: new Set(sources.map(({ ref }) => ref.name)) },
+      {
+        dataPlane: this.dataPlane,
+        log,
+        refuseStatus: config.refuseStatus,
+        remote: new RemoteServices(config.maxRequestBytes),
+        counts,
+      },
+    )
+    for (const { entry } of this.#graphs.sources) this.#repository.announce(entry)
+    loader.begin(this.#graphs.sources)
+    this.#readiness = new GraphReadiness(this.#repository, this.#graphs.all, this.#abort.signal)
     const tls = readTls(config)
     this.#isTls = tls !== undefined
     this.#app = createRestApp({
@@ -128,6 +160,7 @@ export class Server {
       limits: { maxRequestBytes: config.maxRequestBytes },
       refuseStatus: config.refuseStatus,
       cloudEvents: cloudEventOptions(process.env),
+      ...(parts.graphs.length === 0 ? {} : { graphs: this.#graphs }),
       isDraining: () => this.#isDraining,
       signal: this.#abort.signal,
     })
@@ -185,13 +218,14 @@ export class Server {
    * @param unloaded names of models that callers have unloaded: they are known, and not loaded
    */
   async load(unloaded: ReadonlySet<string> = new Set()): Promise<readonly ModelStatus[]> {
-    const statuses = await Promise.all(
+    const models = await Promise.all(
       this.#sources.map(async ({ ref, entry }) => {
         if (!unloaded.has(ref.name)) return this.#repository.load(entry, this.#abort.signal)
         await this.#repository.unload(ref)
         return this.#repository.status(ref)
       }),
     )
+    const statuses = [...models, ...(await this.#readiness.start(unloaded))]
     const failed = statuses.filter((status) => status.state === 'failed')
     if (failed.length > 0) this.#leaveTerminationMessage(failed)
     return statuses
@@ -248,7 +282,9 @@ export class Server {
     await this.#calls.idle()
     await Promise.all([this.#app.close(), grpcDrained])
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
+    this.#readiness.close()
     await this.#repository.close()
+    this.#graphs.close()
   }
 
   /** Kubernetes shows this file as the reason where a container ends. */
@@ -278,7 +314,7 @@ export function createServer(options: ServerOptions): Promise<Server> {
 
 /** {@link createServer} for one process of several. */
 export async function openServer(
-  { models = [], log, runtimes = [], ...options }: ServerOptions,
+  { models = [], graphs = [], services = {}, log, runtimes = [], ...options }: ServerOptions,
   membership?: Membership,
 ): Promise<Server> {
   const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
@@ -292,6 +328,8 @@ export async function openServer(
   const { httpHeaderForwardPattern: forwardedHeaders } = config
   return new Server(config, {
     sources: await finder.all(),
+    graphs,
+    services,
     finder,
     log: opened.log,
     logSettings: opened.settings,

@@ -51,6 +51,15 @@ export const metricNames = {
     name: 'servable_isolations_total',
     help: 'Requests that shared a failing run and were run again apart.',
   },
+  graphRequests: {
+    name: 'servable_graph_requests_total',
+    help: 'Requests to inference graphs, by the HTTP status that the graph answered.',
+  },
+  graphSteps: { name: 'servable_graph_steps_total', help: 'Steps of inference graphs, by what became of them.' },
+  graphStepDuration: {
+    name: 'servable_graph_step_duration_seconds',
+    help: 'Time of the steps of inference graphs, retries included.',
+  },
   cacheHits: { name: 'servable_cache_hits_total', help: 'Requests answered by an answer that was kept.' },
   cacheMisses: { name: 'servable_cache_misses_total', help: 'Requests that no kept answer answered.' },
   cacheEntries: { name: 'servable_cache_entries', help: 'Answers that are kept.' },

@@ -6,6 +6,8 @@ import type { Call, InferenceObserver, Verb } from '../dataplane/dataplane.ts'
 import type { CacheUsage } from '../dataplane/response-cache.ts'
 import type { ModelStatus } from '../repository/status.ts'
 import { batchRowBounds, batchRowsOf } from './batch-rows.ts'
+import type { GraphCounts } from './graph-counts.ts'
+import { addGraphMetrics } from './graph-metrics.ts'
 import { kservePhase, metricNames } from './metric-names.ts'
 import { addModelMetrics, type ModelView } from './model-metrics.ts'
 import { ensure } from './observations.ts'
@@ -21,6 +23,7 @@ export interface MetricsOptions {
   /** What else is known of models: Triton's metrics are made of it. */
   readonly statistics?: Statistics
   readonly cache?: { readonly usage: CacheUsage }
+  readonly graphs?: GraphCounts
 }
 
 /**
@@ -37,12 +40,13 @@ export class Metrics implements InferenceObserver {
   /** By the name that the caller gave, known or not; without the idle ones. */
   readonly #inFlight = new Map<string, number>()
 
-  constructor({ version, models, statistics, cache }: MetricsOptions) {
+  constructor({ version, models, statistics, cache, graphs }: MetricsOptions) {
     this.#models = models
     this.#statistics = statistics
     this.#addRequestMetrics()
     this.#addModelMetrics()
     if (cache !== undefined) this.#addCacheMetrics(cache)
+    if (graphs !== undefined) addGraphMetrics(this.#registry, graphs)
     const build = new Gauge({
       ...metricNames.build,
       labelNames: ['version', 'node'],

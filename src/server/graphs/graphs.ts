@@ -1,0 +1,152 @@
+/** The graphs of one server: read and checked at its start, found by name and by host. */
+import { InferenceError } from '../../core/errors.ts'
+import { compileHeaderPatterns, loadSpec } from '../../graph/index.ts'
+import type { ExplainedReply, GraphReply } from '../../graph/index.ts'
+import type { GraphExchange, RestGraphs } from '../../rest/options.ts'
+import type { ServedModelSource } from '../models.ts'
+import type { GraphDefinition, ServiceDefinitions } from './definition.ts'
+import { resolveServices } from './services.ts'
+import { ServedGraph, type ReadyGraph, type Surroundings } from './served-graph.ts'
+
+/** KServe's, of what names none. */
+const defaultNamespace = 'default'
+
+/** What a server was given. */
+export interface GivenGraphs {
+  readonly graphs: readonly GraphDefinition[]
+  readonly services: ServiceDefinitions
+  /** Names of the server's models. */
+  readonly models: ReadonlySet<string>
+}
+
+export class Graphs implements RestGraphs {
+  /** Those that others call come first. */
+  readonly all: readonly ServedGraph[]
+  readonly #around: Surroundings
+  readonly #byName: ReadonlyMap<string, ServedGraph>
+  /** By `<name>.<namespace>` and `<name>-<namespace>.`, with which a host begins. */
+  readonly #byHost = new Map<string, string>()
+
+  /** @throws InferenceError `invalid_argument` for whatever is wrong with a graph, with its place */
+  constructor(given: GivenGraphs, around: Omit<Surroundings, 'graph'>) {
+    this.#around = { ...around, graph: (name) => this.#byName.get(name) }
+    const ready = readGraphs(given, this.#around)
+    this.#byName = new Map(ready.map((graph) => [graph.name, new ServedGraph(graph, this.#around)]))
+    this.all = inOrder([...this.#byName.values()])
+    for (const { ref, namespace } of this.#byName.values()) {
+      for (const host of [`${ref.name}.${namespace}`, `${ref.name}-${namespace}.`]) {
+        const key = host.toLowerCase()
+        const other = this.#byHost.get(key)
+        if (other !== undefined)
+          throw invalid(`graphs '${other}' and '${ref.name}' would answer on the same host ${host}`)
+        this.#byHost.set(key, ref.name)
+      }
+    }
+  }
+
+  /** What the repository is told of them. */
+  get sources(): readonly ServedModelSource[] {
+    return this.all.map(({ source }) => source)
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name)
+  }
+
+  atHost(host: string): string | undefined {
+    const text = host.toLowerCase()
+    const end = /:\d*$/.exec(text)?.index ?? text.length
+    for (let dot = text.indexOf('.'); dot !== -1 && dot < end;) {
+      const next = text.indexOf('.', dot + 1)
+      const name =
+        this.#byHost.get(text.slice(0, dot + 1)) ??
+        this.#byHost.get(text.slice(0, next === -1 || next > end ? end : next))
+      if (name !== undefined) return name
+      dot = next
+    }
+    return undefined
+  }
+
+  at(namespace: string, name: string): string | undefined {
+    return this.#byName.get(name)?.namespace === namespace ? name : undefined
+  }
+
+  async answer(exchange: GraphExchange): Promise<GraphReply | ExplainedReply> {
+    const { name } = exchange.model
+    const graph = this.#byName.get(name)
+    if (graph === undefined) throw new InferenceError('not_found', `InferenceGraph with name ${name} does not exist.`)
+    return graph.answer(exchange)
+  }
+
+  close(): void {
+    this.#around.remote.close()
+  }
+}
+
+function readGraphs({ graphs, services, models }: GivenGraphs, { log }: Pick<Surroundings, 'log'>): ReadyGraph[] {
+  const names = new Set<string>()
+  for (const { name } of graphs) {
+    if (name === '' || /[/\\:]/.test(name)) {
+      throw invalid(`a graph cannot be named '${name}': no slash, backslash or colon`)
+    }
+    if (models.has(name)) throw invalid(`'${name}' is the name of a model and of a graph: rename one of them`)
+    if (names.has(name)) throw invalid(`two graphs are named '${name}': callers could not tell them apart`)
+    names.add(name)
+  }
+  return graphs.map((graph) => {
+    const { name, namespace = defaultNamespace } = graph
+    const { spec, warnings } = readSpecOf(graph)
+    for (const warning of warnings) log.warn({ graph: name, warning }, 'graph')
+    const { serverRead, serverWrite, serverIdle } = spec.timeouts
+    const unused = Object.entries({ serverRead, serverWrite, serverIdle }).filter(([, value]) => value !== undefined)
+    for (const [key] of unused) {
+      log.warn(
+        { graph: name, warning: `routerTimeouts.${key} is not used: the server has timeouts of its own` },
+        'graph',
+      )
+    }
+    const propagate = compileHeaderPatterns(graph.propagateHeaders ?? [])
+    if (propagate.refused.length > 0)
+      throw invalid(`graph '${name}': propagateHeaders: ${propagate.refused.join('; ')}`)
+    return {
+      name,
+      namespace,
+      spec,
+      services: resolveServices(graph, spec, { models, graphs: names, services }),
+      propagate,
+    }
+  })
+}
+
+function readSpecOf({ name, spec, servable, where }: GraphDefinition): ReturnType<typeof loadSpec> {
+  try {
+    return loadSpec(spec, where, servable)
+  } catch (reason) {
+    const { code, message } = InferenceError.from(reason)
+    const told = message.split('\n').map((line) => `graph '${name}': ${line}`)
+    throw new InferenceError(code, told.join('\n'), { cause: reason })
+  }
+}
+
+/** Called ones before their callers. @throws InferenceError `invalid_argument` where graphs call each other in a circle */
+function inOrder(graphs: readonly ServedGraph[]): readonly ServedGraph[] {
+  const waiting = new Set(graphs)
+  const done = new Set<string>()
+  const isBlocked = ({ dependencies }: ServedGraph): boolean =>
+    dependencies.some((name) => !done.has(name) && [...waiting].some(({ ref }) => ref.name === name))
+  while (waiting.size > 0) {
+    const free = [...waiting].filter((graph) => !isBlocked(graph))
+    if (free.length === 0) {
+      throw invalid(`graphs call each other in a circle: ${[...waiting].map(({ ref }) => ref.name).join(', ')}`)
+    }
+    for (const graph of free) {
+      waiting.delete(graph)
+      done.add(graph.ref.name)
+    }
+  }
+  return [...done].flatMap((name) => graphs.filter(({ ref }) => ref.name === name))
+}
+
+function invalid(message: string): InferenceError {
+  return new InferenceError('invalid_argument', message)
+}
