@@ -16,7 +16,7 @@ const idPrefix = randomBytes(6).toString('hex')
 let idCounter = 0
 
 /** The parts of a fastify request that a context reads. */
-export type ContextRequest = Pick<FastifyRequest, 'id' | 'raw' | 'givenContentType'>
+export type ContextRequest = Pick<FastifyRequest, 'id' | 'raw'> & { readonly givenContentType: string | undefined }
 
 export class HttpContext implements RequestContext {
   readonly requestId: string
