@@ -61,8 +61,9 @@ export function fakeEntry(
     load: async (signal) => {
       const loaded = typeof load === 'function' ? await load(signal) : load
       if ('hooks' in loaded) return loaded
-      const { scheduling } = schedule(loaded, { name, maxQueueSize: 100 })
-      return { model: Object.assign(loaded, { scheduling }), hooks } // tests know the model by its identity
+      const scheduled = schedule(loaded, { name, maxQueueSize: 100 })
+      const model = Object.assign(loaded, { scheduling: () => scheduled.scheduling() })
+      return { model, hooks } // tests know the model by its identity
     },
   }
 }
