@@ -111,7 +111,7 @@ export class Returns {
     const expected = Math.round(fraction * rows)
     const stillMissing = nowMs < this.#boundMs ? this.#missing : 0
     this.#missing = fraction < leastFraction ? 0 : stillMissing + expected
-    this.#target = Math.max(1, expected)
+    this.#target = expected === 0 ? rows : expected
     this.#endMs = nowMs
     this.#endedRows = rows
     this.#windowMs = (windowPart * ms) / executors
