@@ -26,7 +26,7 @@ export async function runServe(args: readonly string[]): Promise<number> {
  */
 export async function serveUntilSignal(args: readonly string[]): Promise<number> {
   const { values: config } = readServeConfig(args, process.env)
-  if (config.models.length === 0) {
+  if (config.models.length === 0 && config.file.length === 0) {
     throw new InferenceError(
       'invalid_argument',
       'nothing to serve: name a model file, a model directory or a directory of those, as in `servable serve ./models`; `servable demo` serves samples',
@@ -70,9 +70,10 @@ async function drain(server: Server, signal: NodeJS.Signals): Promise<number> {
 
 function help(): string {
   return [
-    'Usage: servable serve [path…] [options]',
+    'Usage: servable serve [path…] [-f manifest…] [options]',
     '',
     'A path is a model file, a model directory (with or without numeric version folders) or a directory of those.',
+    "A manifest is a file or directory of KServe's YAML: it is served here, without a cluster.",
     '',
     settingsHelp(),
   ].join('\n')

@@ -47,11 +47,6 @@ export class DocumentComplaints {
     this.#all.errors.push(messages)
   }
 
-  /** Warnings that tell their places themselves. */
-  addWarnings(messages: readonly string[]): void {
-    this.#all.warnings.push(...messages)
-  }
-
   /**
    * A field that is none of those there are: a slip of the pen is an error, as kubectl has it; what nothing resembles may be
    * newer than this program.

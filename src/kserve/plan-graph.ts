@@ -1,8 +1,7 @@
-/** An InferenceGraph of a manifest, as the graph engine runs it. */
+/** An InferenceGraph of a manifest, as a server opens it. */
 import { parse } from 'yaml'
 import { InferenceError } from '../core/errors.ts'
-import { nearest } from '../core/nearest.ts'
-import { loadSpec, type GraphSpec } from '../graph/index.ts'
+import { loadSpec, type GraphSpec, type SpecPath } from '../graph/index.ts'
 import type { DocumentComplaints } from './complaints.ts'
 import type { Manifest } from './manifests.ts'
 import type { PlannedGraph } from './plan.ts'
@@ -31,43 +30,32 @@ export function planGraph(
   services: readonly Manifest<InferenceServiceSpec>[],
   complaints: DocumentComplaints,
 ): PlannedGraph | undefined {
-  const { name, namespace, where } = manifest
-  const spec = specOf(manifest, complaints)
-  if (spec === undefined) return undefined
-  tellClusterFields(manifest.spec, complaints)
-  checkServices(spec, manifest, services, complaints)
-  return { name, namespace, spec, place: where(['metadata', 'name']) }
-}
-
-function specOf(
-  { spec, where, annotations }: Manifest<unknown>,
-  complaints: DocumentComplaints,
-): GraphSpec | undefined {
+  const { name, namespace, annotations } = manifest
   const block = annotations[graphAnnotation]
+  const isInAnnotation = block !== undefined
+  const where = (path: SpecPath): string =>
+    isInAnnotation && path[0] === 'servable'
+      ? manifest.where(['metadata', 'annotations', graphAnnotation])
+      : manifest.where(['spec', ...path])
   try {
-    const given = block === undefined ? undefined : blockOf(block)
-    // The block is one text of the document: what is in it stands where the annotation stands.
-    const place = (path: readonly (string | number)[]) =>
-      block !== undefined && path[0] === 'servable'
-        ? where(['metadata', 'annotations', graphAnnotation])
-        : where(['spec', ...path])
-    const loaded = loadSpec(spec, place, given)
-    complaints.addWarnings(loaded.warnings)
-    return loaded.spec
+    const servable = isInAnnotation ? blockOf(block, where(['servable'])) : undefined
+    const { spec } = loadSpec(manifest.spec, where, servable)
+    tellClusterFields(manifest.spec, complaints)
+    checkNamespaces(spec, manifest, services, complaints)
+    return { name, namespace, spec: manifest.spec, ...(isInAnnotation ? { servable } : {}), where }
   } catch (reason) {
     if (!(reason instanceof InferenceError)) throw reason
     for (const line of reason.message.split('\n')) complaints.add(line)
     return undefined
   }
+}
 
-  function blockOf(text: string): unknown {
-    try {
-      const value: unknown = parse(text, { maxAliasCount: 0, logLevel: 'silent' })
-      return value
-    } catch {
-      const place = where(['metadata', 'annotations', graphAnnotation])
-      throw new InferenceError('invalid_argument', `${place}: metadata.annotations.${graphAnnotation}: is no YAML`)
-    }
+function blockOf(text: string, place: string): unknown {
+  try {
+    const value: unknown = parse(text, { maxAliasCount: 0, logLevel: 'silent' })
+    return value
+  } catch {
+    throw new InferenceError('invalid_argument', `${place}: metadata.annotations.${graphAnnotation}: is no YAML`)
   }
 }
 
@@ -77,22 +65,21 @@ function tellClusterFields(spec: unknown, complaints: DocumentComplaints): void 
   if (found.length > 0) complaints.warn(['spec'], `only a cluster can honour ${found.join(', ')}`)
 }
 
-function checkServices(
+/** A graph calls services of its own namespace. Names that no manifest has may be models of the server. */
+function checkNamespaces(
   spec: GraphSpec,
   { namespace }: Manifest<unknown>,
   services: readonly Manifest<InferenceServiceSpec>[],
   complaints: DocumentComplaints,
 ): void {
-  const names = services.filter((each) => each.namespace === namespace).map(({ name }) => name)
   for (const node of spec.nodes.values()) {
     for (const { target, index } of node.steps) {
-      if (target.kind !== 'service' || target.name === '' || names.includes(target.name)) continue
-      const meant = nearest(target.name, names)
-      const there = names.length === 0 ? 'there is none' : `there are ${names.join(', ')}`
-      complaints.error(
-        ['spec', 'nodes', node.name, 'steps', index, 'serviceName'],
-        `no InferenceService '${target.name}' in namespace '${namespace}': ${meant === undefined ? there : `did you mean '${meant}'?`}`,
-      )
+      if (target.kind !== 'service') continue
+      const service = services.find(({ name }) => name === target.name)
+      if (service === undefined || service.namespace === namespace) continue
+      const path = ['spec', 'nodes', node.name, 'steps', index, 'serviceName']
+      const message = `InferenceService '${target.name}' is in namespace '${service.namespace}', the graph in '${namespace}'`
+      complaints.error(path, message)
     }
   }
 }

@@ -17,19 +17,19 @@ type ServiceManifest = Manifest<InferenceServiceSpec>
 
 const stopAnnotation = 'serving.kserve.io/stop'
 
-/** @returns undefined where something is wrong, which is then among the complaints */
+/** @returns undefined where it is stopped or something is wrong, which is then among the complaints */
 export function planService(
   manifest: ServiceManifest,
   runtimes: readonly RuntimeManifest[],
   options: PlanOptions,
   complaints: DocumentComplaints,
-): { readonly model: PlannedModel; readonly service: PlannedService } | 'stopped' | undefined {
+): { readonly model: PlannedModel; readonly service: PlannedService } | undefined {
   if (manifest.annotations[stopAnnotation] === 'true') {
     complaints.warn(
       ['metadata', 'annotations', stopAnnotation],
       `InferenceService '${manifest.name}' is stopped, it is not served`,
     )
-    return 'stopped'
+    return undefined
   }
   const { predictor } = manifest.spec
   refuseComponents(manifest.spec, complaints)

@@ -1,6 +1,6 @@
 /** What a server makes of manifests: models, graphs and services, and what is not honoured, by name. */
 import type { SchedulingOptions } from '../core/scheduling.ts'
-import type { GraphSpec } from '../graph/index.ts'
+import type { SpecPath } from '../graph/index.ts'
 import { Complaints, type DocumentComplaints } from './complaints.ts'
 import type { Manifest, Manifests } from './manifests.ts'
 import { planGraph } from './plan-graph.ts'
@@ -34,16 +34,19 @@ export interface PlannedService {
 export interface PlannedGraph {
   readonly name: string
   readonly namespace: string
-  readonly spec: GraphSpec
-  /** `graph.yaml:5` */
-  readonly place: string
+  /** The `spec` as it stands in the document, checked. */
+  readonly spec: unknown
+  /** The `servable` block where it does not stand in the `spec`. */
+  readonly servable?: unknown
+  /** Where a part of the `spec` stands: `graph.yaml:12`. */
+  readonly where: (path: SpecPath) => string
 }
 
 export interface Plan {
   readonly models: readonly PlannedModel[]
   readonly services: readonly PlannedService[]
   readonly graphs: readonly PlannedGraph[]
-  /** What is asked and not done, one line each, with file and line. */
+  /** What is asked and not done, one line each, with file and line. What is odd in a graph is told by the engine that opens it. */
   readonly warnings: readonly string[]
 }
 
@@ -69,30 +72,24 @@ export function plan(manifests: Manifests, options: PlanOptions): Plan {
   all.warnings.push(...manifests.warnings)
   const models: PlannedModel[] = []
   const services: PlannedService[] = []
-  const stopped = new Set<string>()
   for (const manifest of manifests.inferenceServices) {
     const complaints = all.of(manifest.where)
     checkName(manifest, complaints)
     const planned = planService(manifest, manifests.servingRuntimes, options, complaints)
-    if (planned === 'stopped') stopped.add(keyOf(manifest))
-    if (planned === undefined || planned === 'stopped') continue
+    if (planned === undefined) continue
     refuseSameModel(planned.model, models, manifest, complaints)
     models.push(planned.model)
     services.push(planned.service)
   }
-  // A service that has errors is there for its graph: they are told once.
-  const known = manifests.inferenceServices.filter((each) => !stopped.has(keyOf(each)))
+  refuseSameName(manifests.inferenceServices, all)
+  refuseSameName(manifests.inferenceGraphs, all)
   const graphs = manifests.inferenceGraphs.flatMap((manifest) => {
     const complaints = all.of(manifest.where)
     checkName(manifest, complaints)
-    return planGraph(manifest, known, complaints) ?? []
+    return planGraph(manifest, manifests.inferenceServices, complaints) ?? []
   })
   all.throwErrors()
   return { models, services, graphs, warnings: all.warnings }
-}
-
-function keyOf({ namespace, name }: Manifest<unknown>): string {
-  return `${namespace}/${name}`
 }
 
 function checkName({ kind, name }: Manifest<unknown>, complaints: DocumentComplaints): void {
@@ -101,6 +98,20 @@ function checkName({ kind, name }: Manifest<unknown>, complaints: DocumentCompla
     ['metadata', 'name'],
     `the ${kind} "${name}" is invalid: a name must consist of lower case alphanumeric characters or '-', start with a letter and end with an alphanumeric character`,
   )
+}
+
+/** Graphs and callers know services and graphs by their names. */
+function refuseSameName(manifests: readonly Manifest<unknown>[], all: Complaints): void {
+  const seen = new Map<string, Manifest<unknown>>()
+  for (const manifest of manifests) {
+    const { kind, name, namespace, where } = manifest
+    const first = seen.get(name)
+    seen.set(name, first ?? manifest)
+    if (first === undefined) continue
+    const others = `'${first.namespace}' (${first.where(['metadata', 'name'])})`
+    const message = `${kind} '${name}' is in the namespaces ${others} and '${namespace}': one server can have only one of them`
+    all.of(where).error(['metadata', 'name'], message)
+  }
 }
 
 function refuseSameModel(

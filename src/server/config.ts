@@ -39,6 +39,17 @@ export const serveSettings = {
     value: 'NAME',
     description: 'name of the model, where exactly one is served',
   }),
+  file: listSetting({
+    parse: string,
+    short: 'f',
+    value: 'PATH',
+    description: "file or directory of KServe's manifests: InferenceServices, InferenceGraphs, ServingRuntimes",
+  }),
+  pvc: listSetting({
+    parse: claim,
+    value: 'CLAIM=PATH',
+    description: 'directory that stands for a PersistentVolumeClaim in pvc:// URIs of manifests',
+  }),
   host: setting({
     parse: string,
     default: '127.0.0.1',
@@ -196,6 +207,13 @@ export const serveSettings = {
 }
 
 export type ServeConfig = ValuesOf<typeof serveSettings>
+
+/** @returns the name of a claim and its directory */
+function claim(text: string): readonly [string, string] {
+  const [, name, path] = /^([^=/]+)=(.+)$/s.exec(text) ?? []
+  if (name === undefined || path === undefined) throw new Error(`expected CLAIM=PATH, got '${text}'`)
+  return [name, path]
+}
 
 function workerCount(text: string): number | 'auto' {
   return text === 'auto' ? text : integer({ min: 1, max: 256 })(text)

@@ -5,6 +5,7 @@ import type { Model, ModelSpec, Runtime } from '../core/model.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { SchedulingOptions } from '../core/scheduling.ts'
 import type { ModelEntry } from '../repository/entry.ts'
+import { failed, type DiscoveredModel } from '../repository/discovered-model.ts'
 import { discover } from '../repository/layout.ts'
 import { entryFor, type Preparing } from '../repository/load-model.ts'
 import type { DefinedModel } from '../runtime/define-model.ts'
@@ -13,8 +14,17 @@ import { schedule, type ScheduledModel } from '../scheduling/scheduler.ts'
 import type { ServeConfig } from './config.ts'
 import { prepareBySpec } from './preparing.ts'
 
+/** A model at a path, with what holds where its model.yaml does not say otherwise. */
+export interface PlacedModel {
+  readonly path: string
+  /** The format that its files must have. */
+  readonly format?: string
+  readonly instances?: number
+  readonly scheduling?: SchedulingOptions
+}
+
 /** Models by name, or paths whose models name themselves. */
-export type ModelSources = string | readonly string[] | Readonly<Record<string, string | DefinedModel>>
+export type ModelSources = string | readonly string[] | Readonly<Record<string, string | PlacedModel | DefinedModel>>
 
 export interface ServedModelSource {
   readonly ref: Required<ModelRef>
@@ -37,6 +47,13 @@ export function builtInRuntimes(): RuntimeRegistry {
   )
 }
 
+/** The runtimes of this package and others. */
+export function registryOf(runtimes: readonly Runtime[]): RuntimeRegistry {
+  const registry = builtInRuntimes()
+  for (const runtime of runtimes) registry.register(runtime)
+  return registry
+}
+
 /**
  * Finds all models of a server. Broken ones become entries whose load fails with the reason.
  *
@@ -48,17 +65,17 @@ export async function findModels(
   runtimes: readonly Runtime[],
   log: Log = silentLog,
 ): Promise<readonly ServedModelSource[]> {
-  const registry = builtInRuntimes()
-  for (const runtime of runtimes) registry.register(runtime)
+  const registry = registryOf(runtimes)
   if (typeof sources === 'string' || isList(sources)) {
-    return fromPaths(typeof sources === 'string' ? [sources] : sources, config.modelName, config, registry, log)
+    const paths = typeof sources === 'string' ? [sources] : sources
+    return fromPaths({ paths, name: config.modelName }, config, registry, log)
   }
   const found = await Promise.all(
-    Object.entries(sources).map(async ([name, source]) =>
-      typeof source === 'string'
-        ? fromPaths([source], name, config, registry, log)
-        : [fromDefinition(name, source, config, log)],
-    ),
+    Object.entries(sources).map(async ([name, source]) => {
+      const placed = placedOf(source)
+      if (placed === undefined) return isDefined(source) ? [fromDefinition(name, source, config, log)] : []
+      return fromPaths({ ...placed, paths: [placed.path], name }, config, registry, log)
+    }),
   )
   return found.flat()
 }
@@ -66,16 +83,32 @@ export async function findModels(
 /** The paths that a server was given. */
 export function pathsOf(sources: ModelSources): readonly string[] {
   if (typeof sources === 'string') return [sources]
-  return (isList(sources) ? sources : Object.values(sources)).filter((source) => typeof source === 'string')
+  if (isList(sources)) return sources
+  return Object.values(sources).flatMap((source) => placedOf(source)?.path ?? [])
+}
+
+type Source = string | PlacedModel | DefinedModel
+
+function placedOf(source: Source): PlacedModel | undefined {
+  if (typeof source === 'string') return { path: source }
+  return isDefined(source) ? undefined : source
+}
+
+function isDefined(source: Source): source is DefinedModel {
+  return typeof source !== 'string' && 'open' in source
 }
 
 function isList(sources: Exclude<ModelSources, string>): sources is readonly string[] {
   return Array.isArray(sources)
 }
 
+interface Paths extends Omit<PlacedModel, 'path'> {
+  readonly paths: readonly string[]
+  readonly name: string | undefined
+}
+
 async function fromPaths(
-  paths: readonly string[],
-  name: string | undefined,
+  { paths, name, format, instances, scheduling }: Paths,
   config: ServeConfig,
   registry: RuntimeRegistry,
   log: Log,
@@ -84,10 +117,17 @@ async function fromPaths(
   const discovered = await discover(paths, {
     formats: registry.formats,
     ...(name === undefined ? {} : { name }),
-    defaults: { device, placement, maxQueueSize, scheduling: schedulingDefaults(config) },
+    defaults: {
+      device,
+      placement,
+      maxQueueSize,
+      scheduling: { ...schedulingDefaults(config), ...scheduling },
+      ...(instances === undefined ? {} : { instances }),
+    },
     log,
   })
-  return discovered.map((model) => {
+  return discovered.map((found) => {
+    const model = format === undefined ? found : ofFormat(found, format)
     const entry = entryFor(model, {
       registry,
       log,
@@ -97,6 +137,13 @@ async function fromPaths(
     const labels = model.kind === 'found' ? model.versionLabels : undefined
     return { ref: entry.ref, entry, root: model.root, ...(labels === undefined ? {} : { labels }) }
   })
+}
+
+/** A model of another format than what was said about it is not served as something else. */
+function ofFormat(model: DiscoveredModel, format: string): DiscoveredModel {
+  if (model.kind === 'failed' || model.spec.format === format) return model
+  const { spec, source } = model
+  return failed({ ref: spec.ref, root: model.root }, source, `${source} is of format ${spec.format}, not ${format}`)
 }
 
 /** What holds for models that do not say otherwise. */

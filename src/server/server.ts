@@ -28,7 +28,8 @@ import { RemoteServices } from './graphs/remote.ts'
 import { LastRequests } from './last-requests.ts'
 import { withMetricsOf, type Membership, type OwnParts } from './membership.ts'
 import { ModelLoader } from './model-loader.ts'
-import { findModels, pathsOf, type ModelSources, type ServedModelSource } from './models.ts'
+import { findWithPlan, graphsWithPlan, modelsOf, planOf } from './manifests.ts'
+import { findModels, pathsOf, registryOf, type ModelSources, type ServedModelSource } from './models.ts'
 import { openLog } from './open-log.ts'
 import { RunningCalls } from './running-calls.ts'
 import { readTls } from './tls.ts'
@@ -314,16 +315,18 @@ export function createServer(options: ServerOptions): Promise<Server> {
 
 /** {@link createServer} for one process of several. */
 export async function openServer(
-  { models = [], graphs = [], services = {}, log, runtimes = [], ...options }: ServerOptions,
+  { models = [], graphs: ownGraphs = [], services: ownServices = {}, log, runtimes = [], ...options }: ServerOptions,
   membership?: Membership,
 ): Promise<Server> {
   const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
   const opened = openLog(config, log, membership?.logFields)
   const find = (wanted: ModelSources) => findModels(wanted, config, runtimes, opened.log)
+  const planned = await planOf(config, registryOf(runtimes).formats, opened.log)
+  const { graphs, services } = graphsWithPlan({ graphs: ownGraphs, services: ownServices }, planned)
   const finder: ModelFinder = {
-    all: () => find(models),
+    all: () => findWithPlan(models, planned, find),
     at: (path, name) => find({ [name]: path }),
-    roots: pathsOf(models),
+    roots: [...pathsOf(models), ...pathsOf(planned === undefined ? [] : modelsOf(planned))],
   }
   const { httpHeaderForwardPattern: forwardedHeaders } = config
   return new Server(config, {

@@ -17,6 +17,8 @@ export interface Setting<T> {
   readonly isSwitch?: boolean
   /** May be given several times or, in the file, as a list. */
   readonly isList?: boolean
+  /** A letter that does as a flag: `f` for `-f`. */
+  readonly short?: string
 }
 
 type Declared<T> = Omit<Setting<T>, 'read' | 'isList'> & { readonly parse: Parse<T> }
@@ -133,6 +135,11 @@ type Texts = Map<string, { texts: string[]; origin: string }>
 function readFlags(settings: Settings, args: readonly string[], texts: Texts): string[] {
   const positionals: string[] = []
   const byFlag = new Map(Object.keys(settings).map((name) => [flagName(name), name]))
+  const byLetter = new Map(
+    Object.entries(settings).flatMap(([name, { short }]) =>
+      short === undefined ? [] : [[`-${short}`, flagName(name)]],
+    ),
+  )
   const fromFlags = new Set<string>()
   const put = (name: string, text: string, origin: string) => {
     const earlier = fromFlags.has(name) ? (texts.get(name)?.texts ?? []) : []
@@ -145,13 +152,14 @@ function readFlags(settings: Settings, args: readonly string[], texts: Texts): s
       positionals.push(...args.slice(index + 1))
       break
     }
-    if (!argument.startsWith('--')) {
-      if (argument.startsWith('-') && argument.length > 1) throw unknownFlag(argument, byFlag)
+    if (!argument.startsWith('-') || argument === '-') {
       positionals.push(argument)
       continue
     }
     const [written = '', inline] = split(argument)
-    const spelled = written.slice(2).replaceAll('_', '-') // KServe spells its flags with underscores
+    const short = byLetter.get(written)
+    if (short === undefined && !written.startsWith('--')) throw unknownFlag(argument, byFlag)
+    const spelled = short ?? written.slice(2).replaceAll('_', '-') // KServe spells its flags with underscores
     const negated = spelled.startsWith('no-') ? byFlag.get(spelled.slice(3)) : undefined
     const name = byFlag.get(spelled) ?? negated
     const setting = name === undefined ? undefined : settings[name]
@@ -217,7 +225,8 @@ function readFile(settings: Settings, file: { path: string; text: string }, text
 /** The lines of `--help`, one setting each, aligned. */
 export function helpOf(settings: Settings): string {
   const rows = Object.entries(settings).map(([name, setting]) => {
-    const left = `  --${flagName(name)}${setting.value === '' ? '' : ` ${setting.value}`}`
+    const letter = setting.short === undefined ? '' : `-${setting.short}, `
+    const left = `  ${letter}--${flagName(name)}${setting.value === '' ? '' : ` ${setting.value}`}`
     const fallback = defaultText(setting.default)
     return [left, `${setting.description}${fallback === '' ? '' : ` (${fallback})`}`] as const
   })
