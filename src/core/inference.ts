@@ -34,6 +34,8 @@ export interface RequestContext {
   readonly protocol: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2' | 'library'
   /** Fires on client disconnect, deadline, or shutdown. */
   readonly signal: AbortSignal
+  /** The same as `signal.aborted` for who only looks: contexts make their signals when one is asked for. */
+  readonly isAborted?: boolean
   /** When the answer is worth nothing any more, by the clock of `performance.now()`; the signal fires then. */
   readonly deadline?: number | undefined
   /** Headers (REST) or metadata (gRPC), names in lower case. */

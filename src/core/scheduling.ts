@@ -35,6 +35,12 @@ export interface SchedulingOptions {
   readonly queuePolicies?: ReadonlyMap<number, QueuePolicy>
 }
 
+/** Whose signal is made when it is asked for; `isAborted` tells what it would say. */
+export interface Caller {
+  readonly signal: AbortSignal
+  readonly isAborted?: boolean
+}
+
 /** What one caller brings to the queue. */
 export interface PredictOptions {
   /** When its answer is worth nothing any more, by the clock of `performance.now()`. */

@@ -16,19 +16,28 @@ import type { ModelCache, ResponseCache } from './response-cache.ts'
 export async function inferWith(handle: ModelHandle, call: Call, cache?: ResponseCache): Promise<InferenceResponse> {
   const { model } = handle
   if (model.metadata.isDecoupled === true) throw decoupled(call.context)
-  const prepared = await preprocess(handle, call)
+  // Nobody waits for hooks that there are not: each wait is a turn of the microtasks, and most requests have none of them.
+  const prepared = hasPreprocess(handle) ? await preprocess(handle, call) : call.request
   const started = performance.now()
   call.rows = rowsOf(prepared.inputs, model.metadata)
   const response =
     model.infer !== undefined
       ? await model.infer(prepared, call.context)
-      : {
-          ...(call.request.id === undefined ? {} : { id: call.request.id }),
-          model: handle.ref,
-          outputs: await predict(handle, call, prepared, cache),
-        }
+      : answerOf(handle, call, await predict(handle, call, prepared, cache))
   call.timings.predictMs = performance.now() - started
-  return finish(handle, call, await postprocess(handle, call, response))
+  return finish(handle, call, hasPostprocess(handle) ? await postprocess(handle, call, response) : response)
+}
+
+function answerOf({ ref }: ModelHandle, { request }: Call, outputs: readonly Tensor[]): InferenceResponse {
+  return request.id === undefined ? { model: ref, outputs } : { id: request.id, model: ref, outputs }
+}
+
+function hasPreprocess({ model, hooks }: ModelHandle): boolean {
+  return hooks.length > 0 || model.preprocess !== undefined
+}
+
+function hasPostprocess({ model, hooks }: ModelHandle): boolean {
+  return hooks.length > 0 || model.postprocess !== undefined
 }
 
 /** What the caller asked for, in the form that it asked for. */
@@ -55,7 +64,8 @@ function decoupled({ protocol }: RequestContext): InferenceError {
   return new InferenceError('unimplemented', `${door} doesn't support models with decoupled transaction policy`)
 }
 
-async function predict(
+/** @throws InferenceError before it returns where the request does not fit the model */
+function predict(
   handle: ModelHandle,
   call: Call,
   prepared: InferenceRequest,
@@ -68,14 +78,12 @@ async function predict(
   const checked = checkRequest(prepared, signature, model.maxBatchSize)
   const wanted = makesOutputs ? undefined : checked.outputs
   const parameters = checked.parameters === undefined ? undefined : modelParameters(checked.parameters)
-  const batch: Batch = {
-    inputs: checked.inputs,
-    ...(wanted === undefined ? {} : { outputs: wanted }),
-    ...(parameters === undefined ? {} : { parameters }),
-  }
+  const batch: Mutable<Batch> = { inputs: checked.inputs }
+  if (wanted !== undefined) batch.outputs = wanted
+  if (parameters !== undefined) batch.parameters = parameters
   const options = predictOptions(call, checked.parameters)
-  if (cache === undefined || handle.isCached !== true) return model.predict(batch, call.context.signal, options)
-  return predictOnce(batch, cache.of(handle.ref, model), call, () => model.predict(batch, call.context.signal, options))
+  if (cache === undefined || handle.isCached !== true) return model.predict(batch, call.context, options)
+  return predictOnce(batch, cache.of(handle.ref, model), call, () => model.predict(batch, call.context, options))
 }
 
 /** What the caller brings to the queue of the model. */
@@ -126,7 +134,7 @@ async function predictOnce(
 /** The request as the hooks and the model leave it. */
 export async function preprocess(handle: ModelHandle, call: Call): Promise<InferenceRequest> {
   const { model, hooks } = handle
-  if (hooks.length === 0 && model.preprocess === undefined) return call.request
+  if (!hasPreprocess(handle)) return call.request
   const started = performance.now()
   let request = call.request
   for (const hook of hooks) if (hook.preprocess !== undefined) request = await hook.preprocess(request, call.context)
@@ -142,7 +150,7 @@ export async function postprocess(
   response: InferenceResponse,
 ): Promise<InferenceResponse> {
   const { model, hooks } = handle
-  if (hooks.length === 0 && model.postprocess === undefined) return response
+  if (!hasPostprocess(handle)) return response
   const started = performance.now()
   let answer = response
   if (model.postprocess !== undefined) answer = await model.postprocess(answer, call.context)

@@ -6,7 +6,7 @@ import type { Bag } from '../core/bag.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceResponse, RequestContext } from '../core/inference.ts'
 import { trailerOf } from './trailer.ts'
-import { giveBackController, takeController, type SpareController } from '../dataplane/spare-controllers.ts'
+import { giveBackController, takeController, type SpareController } from '../scheduling/spare-controllers.ts'
 
 /** Unique among servers, so that ids stay apart where logs are gathered. */
 const idPrefix = randomBytes(6).toString('hex')
@@ -48,6 +48,10 @@ export class GrpcContext implements RequestContext {
       }
     }
     return this.#spare.controller.signal
+  }
+
+  get isAborted(): boolean {
+    return this.#spare === undefined ? this.#call.cancelled : this.#spare.controller.signal.aborted
   }
 
   /** grpc-js cancels the call then. */

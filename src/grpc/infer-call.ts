@@ -25,7 +25,13 @@ export function decodeCall(door: Door, bytes: Uint8Array): GrpcCall {
 
 /** A request without an id gets one: callers match answers by it, and logs name it. */
 export function withId(request: InferenceRequest, id: string): InferenceRequest {
-  return request.id === undefined ? { ...request, id } : request
+  if (request.id !== undefined) return request
+  const { model, inputs, outputs, classes, parameters } = request
+  const named: { -readonly [K in keyof InferenceRequest]: InferenceRequest[K] } = { id, model, inputs }
+  if (outputs !== undefined) named.outputs = outputs
+  if (classes !== undefined) named.classes = classes
+  if (parameters !== undefined) named.parameters = parameters
+  return named
 }
 
 /** Outputs whose parameter `classification` asks for their best classes. */

@@ -6,8 +6,8 @@ import type { FastifyRequest } from 'fastify'
 import type { InferenceError } from '../core/errors.ts'
 import type { RequestContext } from '../core/inference.ts'
 import { atDeadline, deadlinePassed } from '../dataplane/deadline.ts'
-import { giveBackController, takeController } from '../dataplane/spare-controllers.ts'
-import type { SpareController } from '../dataplane/spare-controllers.ts'
+import { giveBackController, takeController } from '../scheduling/spare-controllers.ts'
+import type { SpareController } from '../scheduling/spare-controllers.ts'
 import { timeoutOf } from './deadline.ts'
 import type { InFlight } from './in-flight.ts'
 
@@ -53,6 +53,10 @@ export class HttpContext implements RequestContext {
       }
     }
     return this.#spare.controller.signal
+  }
+
+  get isAborted(): boolean {
+    return this.#spare === undefined ? this.socket.destroyed : this.#spare.controller.signal.aborted
   }
 
   /**

@@ -45,8 +45,8 @@ export class Departures {
 
   /** True for one that would run now but is gone, or would be answered too late. */
   isDropped(waiting: Waiting, runRows: number, nowMs: number): boolean {
-    const { signal, deadline, sloDeadline, isProbe } = waiting
-    if (signal.aborted) {
+    const { deadline, sloDeadline, isProbe } = waiting
+    if (waiting.isAborted) {
       this.cancel(waiting)
       return true
     }

@@ -4,6 +4,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { Batch } from '../core/model.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { join, split } from './batch.ts'
+import { giveBackController, takeController } from './spare-controllers.ts'
 import type { Waiting } from './waiting.ts'
 
 export type Predict = (batch: Batch, signal: AbortSignal) => Promise<readonly Tensor[]>
@@ -14,7 +15,7 @@ const sharedFates: readonly ErrorCode[] = ['unavailable', 'cancelled', 'deadline
 export class MergedRun {
   readonly members: readonly Waiting[]
   readonly rows: number
-  readonly #controller = new AbortController()
+  readonly #spare = takeController()
   #callers: number
 
   constructor(members: readonly Waiting[], rows: number) {
@@ -30,7 +31,7 @@ export class MergedRun {
 
   /** Runs all members at once. */
   predict(predict: Predict): Promise<readonly Tensor[]> {
-    return predict(join(this.members.map(batchOf), this.rows), this.#controller.signal)
+    return predict(join(this.members.map(batchOf), this.rows), this.#spare.controller.signal)
   }
 
   /**
@@ -43,13 +44,14 @@ export class MergedRun {
 
   answer(parts: readonly (readonly Tensor[])[]): void {
     this.#callers = 0
+    giveBackController(this.#spare) // nobody who leaves from here on counts
     for (let index = 0; index < this.members.length; index += 1) this.members[index]?.resolve(parts[index] ?? [])
   }
 
   /** A caller is gone. The others do not notice; with the last one the run is aborted. */
   leave(reason: unknown): void {
     this.#callers -= 1
-    if (this.#callers === 0) this.#controller.abort(reason)
+    if (this.#callers === 0) this.#spare.controller.abort(reason)
   }
 
   /** False where the members fail for a reason that is no fault of any of them. */
@@ -95,7 +97,7 @@ export class MergedRun {
     try {
       const rows = present.map(rowsOf)
       const total = rows.reduce((sum, count) => sum + count, 0)
-      const parts = split(await predict(join(present.map(batchOf), total), this.#controller.signal), rows)
+      const parts = split(await predict(join(present.map(batchOf), total), this.#spare.controller.signal), rows)
       present.forEach((member, index) => member.resolve(parts[index] ?? []))
       return gone
     } catch (reason) {

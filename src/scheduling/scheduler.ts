@@ -1,7 +1,7 @@
 /** Puts a queue in front of a model: requests share runs where they may, wait in bounded number, or are refused early. */
 import type { Log } from '../core/log.ts'
 import type { Batch, Model } from '../core/model.ts'
-import type { PredictOptions, SchedulingOptions, SchedulingSnapshot } from '../core/scheduling.ts'
+import type { Caller, PredictOptions, SchedulingOptions, SchedulingSnapshot } from '../core/scheduling.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { Preparation } from './preparation-result.ts'
 import { PredictQueue } from './predict-queue.ts'
@@ -24,7 +24,8 @@ export interface SchedulingPolicy {
 
 /** A model behind its queue. */
 export interface ScheduledModel extends Model {
-  predict(batch: Batch, signal: AbortSignal, options?: PredictOptions): Promise<readonly Tensor[]>
+  /** @param caller its signal, or who makes it for those who have to listen: most requests are answered before that */
+  predict(batch: Batch, caller: AbortSignal | Caller, options?: PredictOptions): Promise<readonly Tensor[]>
   /** What the scheduler knows now. */
   scheduling(): SchedulingSnapshot
 }
@@ -41,7 +42,7 @@ export function schedule(model: Model, policy: SchedulingPolicy): ScheduledModel
     memoryBytes: model.memoryBytes,
     maxBatchSize: model.maxBatchSize,
     concurrency: model.concurrency,
-    predict: (batch, signal, options) => queue.predict(batch, signal, options),
+    predict: (batch, caller, options) => queue.predict(batch, caller, options),
     scheduling: () => queue.snapshot(),
     ...(model.preprocess && { preprocess: model.preprocess.bind(model) }),
     ...(model.postprocess && { postprocess: model.postprocess.bind(model) }),

@@ -1,13 +1,14 @@
 /** One request from its arrival to its answer. */
 import type { Batch } from '../core/model.ts'
 import type { Tensor } from '../core/tensor.ts'
+import type { Caller } from '../core/scheduling.ts'
 import type { Bucket } from './bucket.ts'
 import type { MergedRun } from './merged-run.ts'
 import type { Lane } from './waiting-line.ts'
 
 export interface Arrival {
   readonly batch: Batch
-  readonly signal: AbortSignal
+  readonly caller: Caller
   readonly bucket: Bucket
   /** Rows as runs count them; 1 where the request never shares a run. */
   readonly rows: number
@@ -26,10 +27,14 @@ export interface Arrival {
 
 type State = 'waiting' | 'running' | 'done'
 
+/** Without making a signal. */
+export function isAborted(caller: Caller): boolean {
+  return caller.isAborted ?? caller.signal.aborted
+}
+
 /** Listens to its own signal: no closures for each request. */
 export class Waiting {
   readonly batch: Batch
-  readonly signal: AbortSignal
   readonly bucket: Bucket
   readonly rows: number
   readonly order: number
@@ -46,13 +51,14 @@ export class Waiting {
   ticket = 0
   /** The run that it shares. */
   run: MergedRun | undefined
+  readonly #caller: Caller
   readonly #resolve: (outputs: readonly Tensor[]) => void
   readonly #reject: (reason: unknown) => void
   #onAbort: ((waiting: Waiting) => void) | undefined
 
   constructor(arrival: Arrival) {
     this.batch = arrival.batch
-    this.signal = arrival.signal
+    this.#caller = arrival.caller
     this.bucket = arrival.bucket
     this.rows = arrival.rows
     this.order = arrival.order
@@ -65,10 +71,19 @@ export class Waiting {
     this.#reject = arrival.reject
   }
 
+  get isAborted(): boolean {
+    return isAborted(this.#caller)
+  }
+
+  /** Made now where nobody has asked for it. */
+  get signal(): AbortSignal {
+    return this.#caller.signal
+  }
+
   /** Calls back where its caller goes away before the answer; at once where it is gone. */
   watch(onAbort: (waiting: Waiting) => void): void {
     if (this.#onAbort !== undefined || this.state === 'done') return
-    if (this.signal.aborted) {
+    if (this.isAborted) {
       onAbort(this)
       return
     }

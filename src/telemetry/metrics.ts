@@ -38,7 +38,7 @@ export class Metrics implements InferenceObserver {
   #views: readonly ModelView[] = []
   readonly #counts = new Map<string, ModelCounts>()
   /** By the name that the caller gave, known or not; without the idle ones. */
-  readonly #inFlight = new Map<string, number>()
+  readonly #inFlight = new Map<string, { count: number }>()
 
   constructor({ version, models, statistics, cache, graphs }: MetricsOptions) {
     this.#models = models
@@ -64,7 +64,7 @@ export class Metrics implements InferenceObserver {
 
   onRequest({ request }: Call): void {
     const { name } = request.model
-    this.#inFlight.set(name, (this.#inFlight.get(name) ?? 0) + 1)
+    ensure(this.#inFlight, name, () => ({ count: 0 })).count += 1
   }
 
   onResponse(call: Call, response: InferenceResponse): void {
@@ -99,10 +99,11 @@ export class Metrics implements InferenceObserver {
 
   #leave({ request, ref }: Call): void {
     const { name } = request.model
-    const left = (this.#inFlight.get(name) ?? 1) - 1
+    const running = this.#inFlight.get(name)
+    if (running === undefined) return
+    running.count -= 1
     // Names that callers make up must not stay; the others do, lest the table be made anew all the time.
-    if (left > 0 || ref !== undefined) this.#inFlight.set(name, left)
-    else this.#inFlight.delete(name)
+    if (running.count === 0 && ref === undefined) this.#inFlight.delete(name)
   }
 
   /** The reference where such a model exists; elsewhere empty names, so that callers cannot invent labels. */
@@ -156,7 +157,7 @@ export class Metrics implements InferenceObserver {
       collect: () => {
         inFlight.reset()
         for (const { ref } of this.#models()) inFlight.set({ model: ref.name }, 0)
-        for (const [name, count] of this.#inFlight) inFlight.inc({ model: this.#known({ name }).name }, count)
+        for (const [name, { count }] of this.#inFlight) inFlight.inc({ model: this.#known({ name }).name }, count)
       },
     })
   }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { InferenceError } from '../../src/core/errors.ts'
 import { InFlight } from '../../src/rest/in-flight.ts'
 import { HttpContext } from '../../src/rest/request-context.ts'
-import { giveBackController, takeController } from '../../src/dataplane/spare-controllers.ts'
+import { giveBackController, takeController } from '../../src/scheduling/spare-controllers.ts'
 
 /** The parts of a request that a context reads. */
 function requestOn(socket: EventEmitter, headers: Record<string, string | string[]> = {}): FastifyRequest {
