@@ -9,6 +9,7 @@ import { JsonReader } from './json-reader.ts'
 import { ascii } from './json-string.ts'
 import { JsonWriter } from './json-writer.ts'
 import { checkReservedParameters } from './reserved-parameters.ts'
+import { openAnswer } from './v2-head.ts'
 import { readParameter, writeMembers, type ParameterMap } from './v2-parameters.ts'
 import { writeData } from './v2-tensor.ts'
 
@@ -59,16 +60,7 @@ export function isInferenceBody(body: Uint8Array, inputs: readonly TensorMetadat
 /** Writes one response: `id`, the model, the parameters, and each output by its name, a single element bare. */
 export function encodeGenerateResponse(response: InferenceResponse): Uint8Array {
   const writer = new JsonWriter()
-  writer.raw('{')
-  if (response.id !== undefined && response.id !== '') {
-    writer.raw('"id":')
-    writer.string(response.id)
-    writer.raw(',')
-  }
-  writer.raw('"model_name":')
-  writer.string(response.model.name)
-  writer.raw(',"model_version":')
-  writer.string(response.model.version)
+  openAnswer(writer, response)
   if (response.parameters !== undefined && Object.keys(response.parameters).length > 0) {
     writer.raw(',')
     writeMembers(writer, response.parameters)

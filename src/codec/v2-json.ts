@@ -8,6 +8,7 @@ import { JsonWriter } from './json-writer.ts'
 import { assemble, splitBody } from './v2-binary.ts'
 import type { EncodedBody } from './v2-binary.ts'
 import type { Role } from './v2-fields.ts'
+import { openAnswer, openWithId } from './v2-head.ts'
 import { readOutputs, wantedClasses } from './v2-outputs.ts'
 import type { OutputEncoding, RequestedOutput } from './v2-outputs.ts'
 import { checkReservedParameters } from './reserved-parameters.ts'
@@ -79,16 +80,7 @@ export function decodeV2Request(body: Uint8Array, headerLength: number | undefin
  */
 export function encodeV2Response(response: InferenceResponse, outputs: OutputEncoding): EncodedBody {
   const writer = new JsonWriter()
-  writer.raw('{')
-  if (response.id !== undefined && response.id !== '') {
-    writer.raw('"id":')
-    writer.string(response.id)
-    writer.raw(',')
-  }
-  writer.raw('"model_name":')
-  writer.string(response.model.name)
-  writer.raw(',"model_version":')
-  writer.string(response.model.version)
+  openAnswer(writer, response)
   writeParameters(writer, response.parameters)
   writer.raw(',"outputs":[')
   const raw = writeTensors(
@@ -108,12 +100,7 @@ export function encodeV2Response(response: InferenceResponse, outputs: OutputEnc
  */
 export function encodeV2Request(request: InferenceRequest, { binary }: { readonly binary: boolean }): EncodedBody {
   const writer = new JsonWriter()
-  writer.raw('{')
-  if (request.id !== undefined && request.id !== '') {
-    writer.raw('"id":')
-    writer.string(request.id)
-    writer.raw(',')
-  }
+  openWithId(writer, request)
   writer.raw('"inputs":[')
   const raw = writeTensors(writer, request.inputs, 'input', () => binary)
   writer.raw(']')
