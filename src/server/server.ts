@@ -21,10 +21,8 @@ import { Statistics } from '../telemetry/statistics.ts'
 import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import type { ModelFinder } from './configured-models.ts'
-import type { GraphDefinition, ServiceDefinitions } from './graphs/definition.ts'
+import type { GivenGraphs } from './graphs/definition.ts'
 import { Graphs } from './graphs/graphs.ts'
-import { GraphReadiness } from './graphs/readiness.ts'
-import { RemoteServices } from './graphs/remote.ts'
 import { LastRequests } from './last-requests.ts'
 import { withMetricsOf, type Membership, type OwnParts } from './membership.ts'
 import { ModelLoader } from './model-loader.ts'
@@ -41,12 +39,9 @@ const defaultGrpcPort = 8081
 /** Left for closing once a drain is cut off, so that all of it stays within `drainSeconds`. */
 const graceMs = 500
 
-export interface ServerOptions extends Partial<Omit<ServeConfig, 'models' | 'modelDir' | 'workers'>> {
+export interface ServerOptions
+  extends Partial<Omit<ServeConfig, 'models' | 'modelDir' | 'workers'>>, Partial<GivenGraphs> {
   readonly models?: ModelSources
-  /** Inference graphs over these models and over services elsewhere. */
-  readonly graphs?: readonly GraphDefinition[]
-  /** What stands behind the services that graphs name; a name that is not here is a model or a graph of this server. */
-  readonly services?: ServiceDefinitions
   /** Where logs go; standard output by `logLevel` and `logFormat` where absent. */
   readonly log?: Log
   /** Runtimes beside those of this package. */
@@ -82,8 +77,7 @@ export interface Ports {
 /** What {@link createServer} has found and opened. */
 interface ServerParts {
   readonly sources: readonly ServedModelSource[]
-  readonly graphs: readonly GraphDefinition[]
-  readonly services: ServiceDefinitions
+  readonly graphs: GivenGraphs
   readonly finder: ModelFinder
   readonly log: Log
   readonly extensions: Extensions
@@ -102,7 +96,6 @@ export class Server {
   readonly #grpc: GrpcServer | undefined
   readonly #sources: readonly ServedModelSource[]
   readonly #graphs: Graphs
-  readonly #readiness: GraphReadiness
   readonly #abort = new AbortController()
   readonly #calls = new RunningCalls()
   readonly #isTls: boolean
@@ -137,19 +130,16 @@ export class Server {
       responseCache,
       ...(config.modelControl === 'explicit' ? { control: membership?.control ?? loader } : {}),
     })
-    this.#graphs = new Graphs(
-      { graphs: parts.graphs, services: parts.services, models: new Set(sources.map(({ ref }) => ref.name)) },
-      {
-        dataPlane: this.dataPlane,
-        log,
-        refuseStatus: config.refuseStatus,
-        remote: new RemoteServices(config.maxRequestBytes),
-        counts,
-      },
-    )
-    for (const { entry } of this.#graphs.sources) this.#repository.announce(entry)
+    this.#graphs = new Graphs(parts.graphs, {
+      models: new Set(sources.map(({ ref }) => ref.name)),
+      repository: this.#repository,
+      dataPlane: this.dataPlane,
+      counts,
+      log,
+      config,
+      signal: this.#abort.signal,
+    })
     loader.begin(this.#graphs.sources)
-    this.#readiness = new GraphReadiness(this.#repository, this.#graphs.all, this.#abort.signal)
     const tls = readTls(config)
     this.#isTls = tls !== undefined
     this.#app = createRestApp({
@@ -161,7 +151,7 @@ export class Server {
       limits: { maxRequestBytes: config.maxRequestBytes },
       refuseStatus: config.refuseStatus,
       cloudEvents: cloudEventOptions(process.env),
-      ...(parts.graphs.length === 0 ? {} : { graphs: this.#graphs }),
+      ...(this.#graphs.sources.length === 0 ? {} : { graphs: this.#graphs }),
       isDraining: () => this.#isDraining,
       signal: this.#abort.signal,
     })
@@ -226,7 +216,7 @@ export class Server {
         return this.#repository.status(ref)
       }),
     )
-    const statuses = [...models, ...(await this.#readiness.start(unloaded))]
+    const statuses = [...models, ...(await this.#graphs.start(unloaded))]
     const failed = statuses.filter((status) => status.state === 'failed')
     if (failed.length > 0) this.#leaveTerminationMessage(failed)
     return statuses
@@ -283,9 +273,8 @@ export class Server {
     await this.#calls.idle()
     await Promise.all([this.#app.close(), grpcDrained])
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
-    this.#readiness.close()
-    await this.#repository.close()
     this.#graphs.close()
+    await this.#repository.close()
   }
 
   /** Kubernetes shows this file as the reason where a container ends. */
@@ -331,8 +320,7 @@ export async function openServer(
   const { httpHeaderForwardPattern: forwardedHeaders } = config
   return new Server(config, {
     sources: await finder.all(),
-    graphs,
-    services,
+    graphs: { graphs, services },
     finder,
     log: opened.log,
     logSettings: opened.settings,

@@ -28,3 +28,11 @@ export type ServiceDefinition =
 
 /** Services by the names that graphs use. A name that is not among them is a model or a graph of this server. */
 export type ServiceDefinitions = Readonly<Record<string, ServiceDefinition>>
+
+/** The graphs of a server. */
+export interface GivenGraphs {
+  /** Inference graphs over the models of the server and over services elsewhere. */
+  readonly graphs: readonly GraphDefinition[]
+  /** What stands behind the services that graphs name. */
+  readonly services: ServiceDefinitions
+}

@@ -1,38 +1,68 @@
 /** The graphs of one server: read and checked at its start, found by name and by host. */
 import { InferenceError } from '../../core/errors.ts'
+import type { Log } from '../../core/log.ts'
+import type { DataPlane } from '../../dataplane/dataplane.ts'
 import { compileHeaderPatterns, loadSpec } from '../../graph/index.ts'
-import type { ExplainedReply, GraphReply } from '../../graph/index.ts'
+import type { ExplainedReply, GraphReply, GraphSpec } from '../../graph/index.ts'
+import type { ModelRepository } from '../../repository/model-repository.ts'
+import type { ModelStatus } from '../../repository/status.ts'
 import type { GraphExchange, RestGraphs } from '../../rest/options.ts'
+import type { GraphCounts } from '../../telemetry/graph-counts.ts'
+import type { ServeConfig } from '../config.ts'
 import type { ServedModelSource } from '../models.ts'
-import type { GraphDefinition, ServiceDefinitions } from './definition.ts'
+import type { GivenGraphs, GraphDefinition } from './definition.ts'
+import { GraphReadiness } from './readiness.ts'
+import { RemoteServices } from './remote.ts'
 import { resolveServices } from './services.ts'
 import { ServedGraph, type ReadyGraph, type Surroundings } from './served-graph.ts'
 
 /** KServe's, of what names none. */
 const defaultNamespace = 'default'
 
-/** What a server was given. */
-export interface GivenGraphs {
-  readonly graphs: readonly GraphDefinition[]
-  readonly services: ServiceDefinitions
-  /** Names of the server's models. */
+/** The server around them. */
+export interface GraphHost {
+  /** Names of its models. */
   readonly models: ReadonlySet<string>
+  readonly repository: ModelRepository
+  readonly dataPlane: DataPlane
+  readonly counts: GraphCounts
+  readonly log: Log
+  readonly config: Pick<ServeConfig, 'refuseStatus' | 'maxRequestBytes'>
+  /** Ends loads when the server closes. */
+  readonly signal: AbortSignal
 }
 
 export class Graphs implements RestGraphs {
-  /** Those that others call come first. */
-  readonly all: readonly ServedGraph[]
-  readonly #around: Surroundings
+  readonly #remote: RemoteServices
   readonly #byName: ReadonlyMap<string, ServedGraph>
   /** By `<name>.<namespace>` and `<name>-<namespace>.`, with which a host begins. */
   readonly #byHost = new Map<string, string>()
+  readonly #readiness: GraphReadiness
+  /** What the repository is told of them. */
+  readonly sources: readonly ServedModelSource[]
 
   /** @throws InferenceError `invalid_argument` for whatever is wrong with a graph, with its place */
-  constructor(given: GivenGraphs, around: Omit<Surroundings, 'graph'>) {
-    this.#around = { ...around, graph: (name) => this.#byName.get(name) }
-    const ready = readGraphs(given, this.#around)
-    this.#byName = new Map(ready.map((graph) => [graph.name, new ServedGraph(graph, this.#around)]))
-    this.all = inOrder([...this.#byName.values()])
+  constructor(given: GivenGraphs, host: GraphHost) {
+    const { dataPlane, log, counts, repository, config } = host
+    const ready = readGraphs(given, host.models, log)
+    this.#remote = new RemoteServices(config.maxRequestBytes)
+    const around: Surroundings = {
+      dataPlane,
+      log,
+      counts,
+      refuseStatus: config.refuseStatus,
+      remote: this.#remote,
+      graph: (name) => this.#byName.get(name),
+    }
+    this.#byName = new Map(ready.map((graph) => [graph.name, new ServedGraph(graph, around)]))
+    const ordered = inOrder([...this.#byName.values()])
+    this.sources = ordered.map(({ source }) => source)
+    this.#takeHosts()
+    for (const { entry } of this.sources) repository.announce(entry)
+    this.#readiness = new GraphReadiness(repository, ordered, host.signal)
+  }
+
+  #takeHosts(): void {
     for (const { ref, namespace } of this.#byName.values()) {
       for (const host of [`${ref.name}.${namespace}`, `${ref.name}-${namespace}.`]) {
         const key = host.toLowerCase()
@@ -44,9 +74,9 @@ export class Graphs implements RestGraphs {
     }
   }
 
-  /** What the repository is told of them. */
-  get sources(): readonly ServedModelSource[] {
-    return this.all.map(({ source }) => source)
+  /** Loads them once the models have loaded. @param unloaded names of those that callers have unloaded */
+  start(unloaded: ReadonlySet<string>): Promise<readonly ModelStatus[]> {
+    return this.#readiness.start(unloaded)
   }
 
   has(name: string): boolean {
@@ -78,12 +108,14 @@ export class Graphs implements RestGraphs {
     return graph.answer(exchange)
   }
 
+  /** Closes the connections to services elsewhere; the repository closes the graphs. */
   close(): void {
-    this.#around.remote.close()
+    this.#readiness.close()
+    this.#remote.close()
   }
 }
 
-function readGraphs({ graphs, services, models }: GivenGraphs, { log }: Pick<Surroundings, 'log'>): ReadyGraph[] {
+function readGraphs({ graphs, services }: GivenGraphs, models: ReadonlySet<string>, log: Log): ReadyGraph[] {
   const names = new Set<string>()
   for (const { name } of graphs) {
     if (name === '' || /[/\\:]/.test(name)) {
@@ -96,15 +128,7 @@ function readGraphs({ graphs, services, models }: GivenGraphs, { log }: Pick<Sur
   return graphs.map((graph) => {
     const { name, namespace = defaultNamespace } = graph
     const { spec, warnings } = readSpecOf(graph)
-    for (const warning of warnings) log.warn({ graph: name, warning }, 'graph')
-    const { serverRead, serverWrite, serverIdle } = spec.timeouts
-    const unused = Object.entries({ serverRead, serverWrite, serverIdle }).filter(([, value]) => value !== undefined)
-    for (const [key] of unused) {
-      log.warn(
-        { graph: name, warning: `routerTimeouts.${key} is not used: the server has timeouts of its own` },
-        'graph',
-      )
-    }
+    for (const warning of [...warnings, ...unusedTimeouts(spec)]) log.warn({ graph: name, warning }, 'graph')
     const propagate = compileHeaderPatterns(graph.propagateHeaders ?? [])
     if (propagate.refused.length > 0)
       throw invalid(`graph '${name}': propagateHeaders: ${propagate.refused.join('; ')}`)
@@ -116,6 +140,13 @@ function readGraphs({ graphs, services, models }: GivenGraphs, { log }: Pick<Sur
       propagate,
     }
   })
+}
+
+/** Those of KServe's listener. */
+function unusedTimeouts({ timeouts: { serverRead, serverWrite, serverIdle } }: GraphSpec): string[] {
+  return Object.entries({ serverRead, serverWrite, serverIdle })
+    .filter(([, value]) => value !== undefined)
+    .map(([key]) => `routerTimeouts.${key} has no effect: all graphs and models share one listener`)
 }
 
 function readSpecOf({ name, spec, servable, where }: GraphDefinition): ReturnType<typeof loadSpec> {
