@@ -2,7 +2,9 @@
 import { readServeConfig } from '../server/config.ts'
 import { runWorker } from '../server/workers/worker.ts'
 import { renderBanner } from './banner.ts'
+import { growHeapFurther } from './heap.ts'
 
+growHeapFurther()
 runWorker(() => {
   const { values: config } = readServeConfig(process.argv.slice(2), process.env)
   return { config, banner: renderBanner }

@@ -4,6 +4,7 @@ import { usableCpus } from '../runtime/cpu.ts'
 import { readServeConfig, serveSettings, type ServeConfig } from '../server/config.ts'
 import type { Server } from '../server/server.ts'
 import { helpOf, keyName, variableName } from '../server/settings.ts'
+import { growHeapFurther } from './heap.ts'
 import { listenForStop, type StopSignals } from './stop-signals.ts'
 
 /** For what is still being written to a pipe. */
@@ -43,6 +44,7 @@ export async function serveUntilSignal(args: readonly string[]): Promise<number>
 async function serveAlone(config: ServeConfig, { stopped }: StopSignals): Promise<number> {
   const { createServer } = await import('../server/server.ts')
   const { renderBanner } = await import('./banner.ts')
+  growHeapFurther()
   const server = await createServer(config)
   const addresses = await server.listen()
   server.log.info({ ...addresses }, 'listening')
