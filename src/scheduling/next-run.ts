@@ -48,6 +48,15 @@ export class NextRun {
     )
   }
 
+  /** True where the next run of a lane would not be larger later on. */
+  isFull(lane: Lane, first: Waiting, nowMs: number): boolean {
+    const { bucket } = lane
+    return (
+      !bucket.isMergeable ||
+      (bucket.waitingRows >= this.#admission.batchRows(bucket, budgetOf(first)) && this.rowsOf(lane, first, nowMs) > 0)
+    )
+  }
+
   /** Rows to take now; 0 where the lane waits for more. */
   rowsOf({ bucket }: Lane, first: Waiting, nowMs: number): number {
     const batchRows = this.#admission.batchRows(bucket, budgetOf(first))

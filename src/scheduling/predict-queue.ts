@@ -141,6 +141,14 @@ export class PredictQueue {
     const nowMs = this.#now()
     if (this.#runner.hasUnwatched) this.#runner.watch(this.#onAbort)
     this.#departures.expire(nowMs)
+    if (this.#running.isFree) this.#dispatchAll(nowMs)
+    else if (this.#line.size > 0 && this.#running.hasRoomAhead) this.#dispatchAhead(nowMs)
+    for (const waiting of this.#fresh) if (waiting.state === 'waiting') waiting.watch(this.#onAbort)
+    this.#fresh.length = 0
+    this.#setTimer(nowMs)
+  }
+
+  #dispatchAll(nowMs: number): void {
     while (this.#running.isFree && this.#line.size > 0) {
       const lastMs = this.#departures.nextMs
       const lane = this.#line.next((candidate, first) => this.#nextRun.isReady(candidate, first, nowMs, lastMs))
@@ -148,9 +156,14 @@ export class PredictQueue {
       if (lane === undefined || first === undefined) break
       this.#dispatch(lane, first, nowMs)
     }
-    for (const waiting of this.#fresh) if (waiting.state === 'waiting') waiting.watch(this.#onAbort)
-    this.#fresh.length = 0
-    this.#setTimer(nowMs)
+    if (this.#line.size > 0 && this.#running.hasRoomAhead) this.#plan()
+  }
+
+  /** Not in the turn of the run before: on the main thread that one has ended by now. */
+  #dispatchAhead(nowMs: number): void {
+    const lane = this.#line.next((candidate, first) => this.#nextRun.isFull(candidate, first, nowMs))
+    const first = lane?.places.first
+    if (lane !== undefined && first !== undefined) this.#dispatch(lane, first, nowMs)
   }
 
   #dispatch(lane: Lane, first: Waiting, nowMs: number): void {

@@ -137,11 +137,11 @@ export class Runner {
     latency.observe(run.rows, ms)
     if (isMergeable) returns.end(nowMs, run.rows, ms, this.#options.running.executors)
     this.#options.counts.run(countedRows, ms)
-    this.#end(run)
+    this.#end(run, nowMs)
   }
 
-  #end(run: Run): void {
-    this.#options.running.end(run)
+  #end(run: Run, nowMs = this.#options.now()): void {
+    this.#options.running.end(run, nowMs)
     this.#options.onEnd()
   }
 }

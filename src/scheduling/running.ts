@@ -6,7 +6,10 @@ import type { Bucket } from './bucket.ts'
 export interface Run {
   readonly bucket: Bucket
   readonly rows: number
-  readonly startedMs: number
+  /** When the model turned to it, as far as can be told from here. */
+  startedMs: number
+  /** Waits in the model behind another. */
+  isAhead: boolean
   /** Set where it is known before the answer is. */
   computeMs?: number
 }
@@ -48,25 +51,41 @@ export class Running {
     return this.#runs.length < this.executors
   }
 
+  /**
+   * True where one more may be sent ahead, behind those that go on: the model has it at hand when it has done one of them,
+   * which is sooner than a message to its thread takes. Only a full run: nothing that may still come would make it larger.
+   */
+  get hasRoomAhead(): boolean {
+    const { executors } = this
+    return this.#runs.length < Math.min(executors * 2, this.#model.concurrency)
+  }
+
   begin(bucket: Bucket, rows: number, startedMs: number): Run {
-    const run: Run = { bucket, rows, startedMs }
+    const run: Run = { bucket, rows, startedMs, isAhead: !this.isFree }
     this.#runs.push(run)
     return run
   }
 
-  end(run: Run): void {
+  end(run: Run, nowMs: number): void {
     const index = this.#runs.indexOf(run)
-    const last = this.#runs.pop()
-    if (last !== undefined && last !== run && index >= 0) this.#runs[index] = last
+    if (index >= 0) this.#runs.splice(index, 1)
+    if (run.isAhead) return
+    const next = this.#runs.find(({ isAhead }) => isAhead)
+    if (next === undefined) return
+    next.isAhead = false
+    next.startedMs = nowMs
   }
 
   /** Milliseconds until the first of them should end; 0 where one more may begin. */
   residualMs(nowMs: number): number {
     if (this.isFree) return 0
     let firstMs = Infinity
-    for (const { bucket, rows, startedMs } of this.#runs) {
-      firstMs = Math.min(firstMs, startedMs + bucket.latency.predict(rows))
+    let aheadMs = 0
+    for (const { bucket, rows, startedMs, isAhead } of this.#runs) {
+      const ms = bucket.latency.predict(rows)
+      if (isAhead) aheadMs += ms
+      else firstMs = Math.min(firstMs, startedMs + ms)
     }
-    return Math.max(0, firstMs - nowMs)
+    return Math.max(0, firstMs - nowMs) + aheadMs / this.executors
   }
 }

@@ -93,6 +93,36 @@ describe('batching', () => {
     expect(sizes).toEqual([8, 8, 4]) // eight until more is known
   })
 
+  it('sends a full run ahead where the model takes it, times it from the end of the one before, and nothing else', async () => {
+    const { model, runs } = steppedModel(3)
+    let nowMs = 0
+    const { samples } = seeded(1, 1)
+    const preparation = { ...batchable, samples }
+    const scheduled = schedule({ ...model, executors: 1 }, { ...policy, preparation, maxRows: 4, now: () => nowMs })
+    const ask = (count: number) => Array.from({ length: count }, (_, value) => scheduled.predict(rowsOf(value), never))
+    const answers = ask(11)
+    await settled()
+    expect(runs.map(({ batch }) => batch.inputs[0]?.shape[0])).toEqual([4, 4])
+    nowMs += 5
+    runs[0]?.finish()
+    await settled()
+    expect(runs).toHaveLength(2) // three wait: more may come
+    answers.push(...ask(2))
+    await settled()
+    expect(runs.map(({ batch }) => batch.inputs[0]?.shape[0])).toEqual([4, 4, 4])
+    nowMs += 6
+    for (let run = 1; run < 4; run += 1) {
+      runs[run]?.finish()
+      await settled()
+    }
+    await Promise.all(answers)
+    const batches = [
+      { rows: 1, executions: 1, computeMs: 0 },
+      { rows: 4, executions: 3, computeMs: 11 },
+    ]
+    expect(scheduled.scheduling()).toMatchObject({ batches, runningBatches: 0 })
+  })
+
   it('times each of several runs that a model of the main thread computes in one turn', async () => {
     let nowMs = 0
     const model = {
