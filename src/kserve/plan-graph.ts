@@ -1,8 +1,8 @@
 /** An InferenceGraph of a manifest, as a server opens it. */
-import { parse } from 'yaml'
 import { InferenceError } from '../core/errors.ts'
 import { loadSpec, type GraphSpec, type SpecPath } from '../graph/index.ts'
 import type { DocumentComplaints } from './complaints.ts'
+import { parseDocuments } from './documents.ts'
 import type { Manifest } from './manifests.ts'
 import type { PlannedGraph } from './plan.ts'
 import type { InferenceServiceSpec } from './schemas.ts'
@@ -52,8 +52,7 @@ export function planGraph(
 
 function blockOf(text: string, place: string): unknown {
   try {
-    const value: unknown = parse(text, { maxAliasCount: 0, logLevel: 'silent' })
-    return value
+    return parseDocuments(text, graphAnnotation)[0]?.value
   } catch {
     throw new InferenceError('invalid_argument', `${place}: metadata.annotations.${graphAnnotation}: is no YAML`)
   }

@@ -15,7 +15,7 @@ export function refuseComponents(spec: InferenceServiceSpec, complaints: Documen
   for (const part of ['transformer', 'explainer'] as const) {
     if (spec[part] === undefined) continue
     const image = imageOf(spec[part])
-    const what = image === undefined ? `a ${part}` : `the image '${image}'`
+    const what = image === undefined ? 'it' : `the image '${image}'`
     complaints.error(['spec', part], `${what} is a container, and Servable runs none: ${advice[part]}, or leave it out`)
   }
   if (spec.canary !== undefined && spec.canary.length > 0) {

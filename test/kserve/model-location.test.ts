@@ -1,0 +1,39 @@
+/** Where the files of a model lie. */
+import { resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { locate } from '../../src/kserve/model-location.ts'
+
+const claims = new Map([['models', '/volumes/models']])
+const at = (uri: string) => locate(uri, '/work/deploy/isvc.yaml', claims)
+
+describe('a storageUri', () => {
+  it.each([
+    ['file:///models/iris', '/models/iris'],
+    ['file://models/iris', '/work/deploy/models/iris'],
+    ['file://../iris', '/work/iris'],
+    ['/models/iris', '/models/iris'],
+    ['./iris', '/work/deploy/iris'],
+    ['pvc://models/iris/1', '/volumes/models/iris/1'],
+    ['pvc://models', '/volumes/models'],
+    ['pvc://models/', '/volumes/models'],
+  ])('%s is the path %s', (uri, path) => {
+    expect(at(uri)).toEqual({ kind: 'path', path: resolve(path) })
+  })
+
+  it.each([
+    ['s3://bucket/iris', /^s3:\/\/ is not fetched yet/],
+    ['oci+native://registry/iris', /^oci\+native:\/\/ is not fetched yet/],
+    ['https://user:hunter2@host/iris.onnx', /^https:\/\/ is not fetched yet; download the model/],
+    ['fiel:///iris', /^Cannot recognize storage type 'fiel': did you mean 'file:\/\/'\?$/],
+    ['quux://x', /^Cannot recognize storage type 'quux': there are file:\/\/ and pvc:\/\/$/],
+    ['pvc://other/iris', /^no directory stands for the claim 'other': give it as --pvc other=PATH$/],
+    ['pvc://model/iris', /did you mean 'models'\?$/],
+    ['pvc://models/../../etc', /^leads out of the claim 'models'$/],
+    ['', /^is empty/],
+    ['file://', /^has no path/],
+  ])('%s is refused', (uri, message) => {
+    const location = at(uri)
+    expect(location).toEqual({ kind: 'refused', message: expect.stringMatching(message) as string })
+    expect(JSON.stringify(location)).not.toContain('hunter2')
+  })
+})
