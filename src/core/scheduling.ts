@@ -81,6 +81,8 @@ export interface SchedulingSnapshot {
   readonly batchSize: number
   /** Rows that arrive in a millisecond, per executor (λ). */
   readonly arrivalsPerMs: number
+  /** Part of the rows of a run whose callers come back right after it, 0 to 1: they are waited for; absent while unknown. */
+  readonly returnFraction?: number
   /** Wait that the next request can expect, in milliseconds. */
   readonly expectedWaitMs: number
   readonly waitingRequests: number

@@ -54,6 +54,8 @@ export interface SchedulingStatistics {
   readonly batch_size: number
   /** Rows, per executor. */
   readonly arrivals_per_second: number
+  /** Part of the rows of a run whose callers come back right after it. */
+  readonly return_fraction?: number
   readonly expected_wait_ms: number
   readonly waiting_requests: number
   readonly waiting_rows: number
@@ -72,6 +74,7 @@ export function schedulingStatistics(known: SchedulingSnapshot): SchedulingStati
     efficient_batch: known.efficientBatch,
     batch_size: known.batchSize,
     arrivals_per_second: known.arrivalsPerMs * 1000,
+    ...(known.returnFraction === undefined ? {} : { return_fraction: known.returnFraction }),
     expected_wait_ms: known.expectedWaitMs,
     waiting_requests: known.waitingRequests,
     waiting_rows: known.waitingRows,

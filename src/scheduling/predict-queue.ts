@@ -98,7 +98,7 @@ export class PredictQueue {
 
   snapshot(): SchedulingSnapshot {
     const { usual, apart, isOn, reason, maxRows } = this.#batching
-    const { latency } = usual
+    const { latency, returns } = usual
     return {
       isBatching: isOn && (usual.isMergeable || usual === apart), // apart: nothing has come yet
       reason,
@@ -107,6 +107,7 @@ export class PredictQueue {
       efficientBatch: isOn ? efficientBatch(latency, Math.min(maxRows, usual.maxRows)) : 1,
       batchSize: this.#admission.batchRows(usual, this.#sloMs),
       ...this.#admission.view(usual, this.#now()),
+      ...(returns.isKnown ? { returnFraction: returns.fraction } : {}),
       waitingRequests: this.#line.size,
       waitingRows: this.#line.rows,
       runningBatches: this.#running.size,

@@ -72,6 +72,10 @@ export class Returns {
     this.#latency = latency
   }
 
+  get isKnown(): boolean {
+    return this.#endMs !== -Infinity && this.#runs >= leastRuns
+  }
+
   /** Part of the rows of a run that comes back right after it, 0 to 1; 0 while unknown. */
   get fraction(): number {
     const { endedRows, soonRows, laterRows, soonMs, laterMs } = this.#sums

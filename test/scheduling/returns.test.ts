@@ -164,7 +164,7 @@ describe('a queue whose callers come back', () => {
     expect(runs.at(-1)?.batch.inputs[0]?.shape).toEqual([2, 1])
     await finish()
     expect((await Promise.all(answers)).map(valuesOf)).toEqual(answers.map((_, value) => [value]))
-    expect(scheduled.scheduling().waitingRequests).toBe(0)
+    expect(scheduled.scheduling()).toMatchObject({ waitingRequests: 0, returnFraction: 1 })
   })
 
   it('waits no longer than it pays', async () => {
