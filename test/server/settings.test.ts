@@ -39,6 +39,23 @@ describe('settings of serve', () => {
     expect(read(['./a', '--http-port', '0', 'b.onnx']).models).toEqual(['./a', 'b.onnx'])
   })
 
+  it('takes manifests by the letter that kubectl has for them', () => {
+    expect(read(['-f', 'a.yaml', '--file=b', '-f', 'c', 'models'])).toMatchObject({
+      file: ['a.yaml', 'b', 'c'],
+      models: ['models'],
+    })
+    expect(message(() => read(['-g', 'a.yaml']))).toMatch(/^unknown option -g/)
+    expect(message(() => read(['-f']))).toBe('-f: expected a value: -f PATH')
+  })
+
+  it('takes directories for claims', () => {
+    expect(read(['--pvc', 'a=/x', '--pvc=b=y=z']).pvc).toEqual([
+      ['a', '/x'],
+      ['b', 'y=z'],
+    ])
+    expect(message(() => read(['--pvc', 'a']))).toBe("--pvc: expected CLAIM=PATH, got 'a'")
+  })
+
   it('lets a flag win over the environment, that over the file, that over the default', () => {
     const folder = mkdtempSync(join(tmpdir(), 'servable-settings-'))
     try {
