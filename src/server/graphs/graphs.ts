@@ -128,10 +128,9 @@ function readGraphs({ graphs, services }: GivenGraphs, models: ReadonlySet<strin
   return graphs.map((graph) => {
     const { name, namespace = defaultNamespace } = graph
     const { spec, warnings } = readSpecOf(graph)
-    for (const warning of [...warnings, ...unusedTimeouts(spec)]) log.warn({ graph: name, warning }, 'graph')
     const propagate = compileHeaderPatterns(graph.propagateHeaders ?? [])
-    if (propagate.refused.length > 0)
-      throw invalid(`graph '${name}': propagateHeaders: ${propagate.refused.join('; ')}`)
+    const odd = propagate.refused.map((text) => `propagateHeaders: ${text}: it lets no header through`)
+    for (const warning of [...warnings, ...unusedTimeouts(spec), ...odd]) log.warn({ graph: name, warning }, 'graph')
     return {
       name,
       namespace,
