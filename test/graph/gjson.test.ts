@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { compileGjson, isValidJson } from '../../src/graph/gjson.ts'
+import { cpuMsOf } from '../cpu-time.ts'
 import { fixtures, shared, withoutShared } from '../paths.ts'
 
 interface Table {
@@ -71,9 +72,9 @@ describe('a path', () => {
 
   it('matches a hostile pattern in little time', () => {
     const json = JSON.stringify({ a: ['a'.repeat(20_000)] })
-    const started = performance.now()
-    expect(compileGjson(`a.#(%"${'a*'.repeat(50)}b")`).exists(json)).toBe(false)
-    expect(performance.now() - started).toBeLessThan(2000)
+    const path = compileGjson(`a.#(%"${'a*'.repeat(50)}b")`)
+    const spentMs = cpuMsOf(() => expect(path.exists(json)).toBe(false))
+    expect(spentMs).toBeLessThan(2000)
   })
 
   it('formats JSON over several lines', () => {

@@ -15,12 +15,13 @@ const notLoadable = ['identity-bf16']
 /** Slow on purpose. */
 const slow = ['slow-100ms', 'slow-20ms', 'det']
 
-/** All of them but for the many small graphs, which differ in datatypes and operators only, and the slow ones. */
+/**
+ * All of them but for the slow ones, and for the many small graphs: these differ in datatypes and operators only, and all
+ * datatypes travel to threads and processes with the models of this repository.
+ */
 function placementsOf(folder: string): readonly PlacementRequest[] {
   if (slow.some((name) => folder.endsWith(name))) return ['auto']
-  return folder.includes(`${sep}synthetic${sep}`)
-    ? ['pool', 'inline', 'process']
-    : ['pool', 'inline', 'thread', 'process', 'auto']
+  return folder.includes(`${sep}synthetic${sep}`) ? ['pool', 'inline'] : ['pool', 'inline', 'thread', 'process', 'auto']
 }
 
 /** Held for the whole run: a pool thread ends with its last session, and starting one takes longer than most cases. */

@@ -82,14 +82,14 @@ describe('a server with a certificate', () => {
       log: silentLog,
       httpPort: 0,
       grpcPort: 0,
-      drainSeconds: 5,
+      drainSeconds: 20,
       ...tls,
     })
     const { http, grpc = '' } = await server.start()
     for (const url of [http, `grpcs://${grpc}`]) await ask(url, { tls: { ca } })
     const started = performance.now()
     await server.close()
-    expect(performance.now() - started).toBeLessThan(4000)
+    expect(performance.now() - started).toBeLessThan(15_000)
   })
 })
 
