@@ -23,12 +23,15 @@ async function start(options: ServerOptions) {
 
 async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
   const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), headers })
-  return { status: response.status, answer: (await response.json()) }
+  return { status: response.status, answer: await response.json() }
 }
 
 const iris = `file://${join(samples, 'iris')}`
 const isvc = service(`model:\n  modelFormat: {name: onnx}\n  storageUri: ${iris}`, 'flowers')
-const legacy = service(`onnx:\n  storageUri: ${iris}/1\n  protocolVersion: v1\n  args: [--model_name=old-flowers]`, 'old')
+const legacy = service(
+  `onnx:\n  storageUri: ${iris}/1\n  protocolVersion: v1\n  args: [--model_name=old-flowers]`,
+  'old',
+)
 const graph = `${v1alpha1}
 kind: InferenceGraph
 metadata: {name: both}
