@@ -22,6 +22,9 @@ export function check<T>(
 /** Says what would be right, never what is there: it may be a secret. */
 function messageOf(issue: z.core.$ZodIssue): string {
   const message = issue.message.replace(/^Invalid (input|option): /, '')
+  if (issue.code === 'invalid_type' && message.endsWith('received undefined')) {
+    return `is missing: ${message.replace(/, received undefined$/, '')}`
+  }
   const isUnquoted = issue.code === 'invalid_type' && issue.expected === 'string' && /(number|boolean)$/.test(message)
   return isUnquoted ? `${message}: put it in quotes` : message
 }

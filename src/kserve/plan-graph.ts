@@ -42,6 +42,7 @@ export function planGraph(
     const { spec } = loadSpec(manifest.spec, where, servable)
     tellClusterFields(manifest.spec, complaints)
     checkNamespaces(spec, manifest, services, complaints)
+    tellClusterAddresses(spec, services, complaints)
     return { name, namespace, spec: manifest.spec, ...(isInAnnotation ? { servable } : {}), where }
   } catch (reason) {
     if (!(reason instanceof InferenceError)) throw reason
@@ -62,6 +63,27 @@ function tellClusterFields(spec: unknown, complaints: DocumentComplaints): void 
   const given = typeof spec === 'object' && spec !== null ? Object.keys(spec) : []
   const found = given.filter((field) => clusterFields.includes(field))
   if (found.length > 0) complaints.warn(['spec'], `only a cluster can honour ${found.join(', ')}`)
+}
+
+/** A service of the manifests is served here, not at its address in the cluster. */
+function tellClusterAddresses(
+  spec: GraphSpec,
+  services: readonly Manifest<InferenceServiceSpec>[],
+  complaints: DocumentComplaints,
+): void {
+  for (const node of spec.nodes.values()) {
+    for (const { target, index } of node.steps) {
+      if (target.kind !== 'url' || !URL.canParse(target.url)) continue
+      const [host = '', namespace] = new URL(target.url).hostname.split('.')
+      const name = host.replace(/-predictor(-default)?$/, '')
+      if (!services.some((each) => each.name === name && each.namespace === namespace)) continue
+      const path = ['spec', 'nodes', node.name, 'steps', index, 'serviceUrl']
+      complaints.warn(
+        path,
+        `is an address in the cluster; InferenceService '${name}' is served here: serviceName: ${name}`,
+      )
+    }
+  }
 }
 
 /** A graph calls services of its own namespace. Names that no manifest has may be models of the server. */

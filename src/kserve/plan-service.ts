@@ -42,6 +42,9 @@ export function planService(
   const container = runtimeContainer(manifest, asked, selected.runtime, complaints)
   tellContainer(asked, selected.runtime, container, complaints)
   const name = servedName(container) ?? manifest.name
+  if (/[/\\:\u0000-\u001f]/.test(name)) {
+    complaints.error(asked.path, `a model cannot be named '${name}': no slash, backslash, colon or control character`)
+  }
   const instances = sessionsOf(predictor, complaints)
   const scheduling = schedulingOf(predictor)
   return {

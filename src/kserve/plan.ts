@@ -86,6 +86,10 @@ export function plan(manifests: Manifests, options: PlanOptions): Plan {
   const graphs = manifests.inferenceGraphs.flatMap((manifest) => {
     const complaints = all.of(manifest.where)
     checkName(manifest, complaints)
+    const model = models.find(({ name }) => name === manifest.name)
+    if (model !== undefined) {
+      complaints.error(['metadata', 'name'], `'${model.name}' is a model already (${model.place}): rename one of them`)
+    }
     return planGraph(manifest, manifests.inferenceServices, complaints) ?? []
   })
   all.throwErrors()

@@ -25,6 +25,12 @@ const versions: Readonly<Record<string, string>> = {
   ServiceAccount: 'v1',
 }
 
+const topFields = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
+const ownFields: Readonly<Record<string, readonly string[]>> = {
+  Secret: ['apiVersion', 'kind', 'metadata', 'type', 'data', 'stringData', 'immutable'],
+  ServiceAccount: ['apiVersion', 'kind', 'metadata', 'secrets', 'imagePullSecrets', 'automountServiceAccountToken'],
+}
+
 interface Found {
   readonly inferenceServices: Manifest<InferenceServiceSpec>[]
   readonly servingRuntimes: Manifest<ServingRuntimeSpec>[]
@@ -45,7 +51,7 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
   const complaints = new Complaints()
   for (const file of files) {
     try {
-      const text = await textOf(file)
+      const text = await textOf(file, complaints)
       for (const document of parseDocuments(text, file.path)) documents.push({ document, isNamed: file.isNamed })
     } catch (reason) {
       if (!(reason instanceof InferenceError)) throw reason
@@ -66,9 +72,14 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
   return { ...found, warnings: complaints.warnings }
 }
 
-async function textOf({ path }: ManifestFile): Promise<string> {
+/** Data beside manifests may be JSON of any size. */
+async function textOf({ path, isNamed }: ManifestFile, complaints: Complaints): Promise<string> {
   try {
     const { size } = await stat(path)
+    if (size > maxBytes && !isNamed && path.endsWith('.json')) {
+      complaints.warnings.push(`${path}:1: is too large for a manifest, it is left alone`)
+      return ''
+    }
     if (size > maxBytes) throw invalid(`${path}:1: is ${size} bytes long, a file of manifests may have ${maxBytes}`)
     return await readFile(path, 'utf8')
   } catch (reason) {
@@ -118,6 +129,8 @@ function takeKind(
   complaints: DocumentComplaints,
 ): void {
   const { kind, spec: fields } = outside
+  const known = ownFields[kind] ?? topFields
+  for (const field of Object.keys(fields)) if (!known.includes(field)) complaints.unknown([field], known)
   if (kind === 'InferenceService') {
     const spec = check(inferenceService, fields['spec'], ['spec'], complaints)
     if (spec === undefined) return

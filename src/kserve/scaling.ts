@@ -11,6 +11,9 @@ export function sessionsOf(
   { minReplicas, maxReplicas }: Predictor,
   complaints: DocumentComplaints,
 ): number | undefined {
+  if (maxReplicas !== undefined && maxReplicas > 0 && (minReplicas ?? 1) > maxReplicas) {
+    complaints.error(['spec', 'predictor', 'maxReplicas'], 'MaxReplicas cannot be less than MinReplicas.')
+  }
   if (minReplicas === 0) {
     complaints.warn(['spec', 'predictor', 'minReplicas'], 'the model stays loaded while nobody asks for it')
   }

@@ -174,6 +174,14 @@ describe('what is refused', () => {
     expect(await bench.mistakes(bench.plan(text))).toEqual(lines)
   })
 
+  it('replicas and model names that cannot be', async () => {
+    const text = service('minReplicas: 3\nmaxReplicas: 2\nonnx: {storageUri: /m, args: ["--model_name=a/b"]}')
+    expect(await bench.mistakes(bench.plan(text))).toEqual([
+      "m.yaml:8: spec.predictor.onnx: a model cannot be named 'a/b': no slash, backslash, colon or control character",
+      'm.yaml:7: spec.predictor.maxReplicas: MaxReplicas cannot be less than MinReplicas.',
+    ])
+  })
+
   it('a transformer and an explainer, by their images', async () => {
     const text = `${service(onnxModel)}  transformer: {containers: [{image: mine:1}]}\n  explainer: {art: {type: x}}\n`
     expect(await bench.mistakes(bench.plan(text))).toEqual([
@@ -333,6 +341,21 @@ describe('an InferenceGraph', () => {
     const text = `${graph(root)}---\n${service(onnxModel, 'iris', ', namespace: team')}`
     expect(await bench.mistakes(bench.plan(text))).toEqual([
       "m.yaml:9: spec.nodes.root.steps[0].serviceName: InferenceService 'iris' is in namespace 'team', the graph in 'default'",
+    ])
+  })
+
+  it('tells of addresses in the cluster of services that are here', async () => {
+    const url = 'http://iris-predictor.default.svc.cluster.local/v1/models/iris:predict'
+    const text = graph(root.replace('serviceName: iris', `serviceUrl: ${url}`))
+    expect(await warningsOf(`${text}---\n${service(onnxModel)}`)).toEqual([
+      "m.yaml:9: spec.nodes.root.steps[0].serviceUrl: is an address in the cluster; InferenceService 'iris' is served here: serviceName: iris",
+    ])
+    expect(await warningsOf(`${text}---\n${service(onnxModel, 'other')}`)).toEqual([])
+  })
+
+  it('cannot have the name of a model', async () => {
+    expect(await bench.mistakes(bench.plan(`${graph(root)}---\n${service(onnxModel, 'pipeline')}`))).toEqual([
+      "m.yaml:3: metadata.name: 'pipeline' is a model already (m.yaml:18): rename one of them",
     ])
   })
 

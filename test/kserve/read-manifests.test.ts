@@ -46,6 +46,13 @@ describe('manifests', () => {
     expect(read.warnings).toEqual([])
   })
 
+  it('may lie beside large data, which is not read', async () => {
+    const directory = await bench.write({ 'm.yaml': service(onnxModel), 'data.json': ' '.repeat(8_000_001) })
+    const { inferenceServices, warnings } = await readManifests([directory])
+    expect(inferenceServices).toHaveLength(1)
+    expect(bench.plain(warnings)).toEqual(['data.json:1: is too large for a manifest, it is left alone'])
+  })
+
   it('that somebody names twice, once by the directory, are read once', async () => {
     const directory = await bench.write(service(onnxModel))
     const read = await readManifests([join(directory, 'm.yaml'), directory])
@@ -116,12 +123,17 @@ describe('a mistake', () => {
     [
       'no spec',
       `${v1beta1}\nkind: InferenceService\nmetadata: {name: iris}\n`,
-      ['m.yaml:1: spec: expected object, received undefined'],
+      ['m.yaml:1: spec: is missing: expected object'],
+    ],
+    [
+      'a slip at the top',
+      service(onnxModel).replace('spec:', 'specs:'),
+      ["m.yaml:4: specs: unknown field: did you mean 'spec'?", 'm.yaml:1: spec: is missing: expected object'],
     ],
     [
       'no name',
       `${v1beta1}\nkind: InferenceService\nmetadata: {}\nspec: {predictor: {}}\n`,
-      ['m.yaml:3: metadata.name: expected string, received undefined'],
+      ['m.yaml:3: metadata.name: is missing: expected string'],
     ],
     [
       'a kind that does not exist',
