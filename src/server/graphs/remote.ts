@@ -13,6 +13,8 @@ const idleMs = 4000
 /** Unused connections that are kept, for each service. */
 const keptPerService = 256
 const headerLengthName = 'Inference-Header-Content-Length'
+/** Of the caller's body, which patterns may let through: bodies arrive inflated, and a step may get another. */
+const describesBody: ReadonlySet<string> = new Set([headerLengthName, 'Content-Encoding'])
 
 export class RemoteServices {
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: keptPerService, timeout: idleMs, scheduling: 'lifo' })
@@ -66,7 +68,14 @@ export class RemoteServices {
       })
       signal.addEventListener('abort', onAbort, { once: true })
       if (signal.aborted) onAbort()
-      else send(request, headers, body, payload.headerLength)
+      else {
+        try {
+          send(request, headers, body, payload.headerLength)
+        } catch (reason) {
+          request.destroy()
+          fail(reason instanceof Error ? reason : new Error(String(reason)))
+        }
+      }
     })
   }
 
@@ -107,7 +116,7 @@ function send(
   body: Uint8Array,
   headerLength: number | undefined,
 ): void {
-  for (const [name, value] of headers) request.appendHeader(name, value)
+  for (const [name, value] of headers) if (!describesBody.has(name)) request.appendHeader(name, value)
   if (headerLength !== undefined) {
     request.setHeader('Content-Type', 'application/octet-stream')
     request.setHeader(headerLengthName, String(headerLength))

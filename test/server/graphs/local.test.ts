@@ -287,6 +287,13 @@ describe('what is told of a graph', () => {
     expect(await get('/v2/models/both')).toMatchObject({ inputs: [{ name: 'X' }], outputs: [] })
   })
 
+  it('tells its configuration and statistics as a model does', async () => {
+    expect(await get('/v2/models/chain/config')).toMatchObject({ name: 'chain', max_batch_size: 0 })
+    expect(await get('/v2/models/chain/stats')).toMatchObject({ model_stats: [{ name: 'chain' }] })
+    expect(await get('/v1/models/chain')).toMatchObject({ name: 'chain', ready: true })
+    expect(await get('/v1/models/chain/metadata')).toMatchObject({ model_spec: { name: 'chain' } })
+  })
+
   it('explains what every step did', async () => {
     const { status, body, steps } = (await json('/v2/models/choice/infer?explain=true', v1)) as {
       readonly status: number

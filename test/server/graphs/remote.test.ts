@@ -1,6 +1,7 @@
 /** Graphs over services elsewhere: stubs on sockets of their own. */
 import { createServer as createStub, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../src/core/log.ts'
 import { createServer, type Server } from '../../../src/server/server.ts'
@@ -75,6 +76,18 @@ beforeAll(async () => {
       { name: 'limited', spec: one(`${backend}/silent`, {}, { timeout: 0.05 }) },
       { name: 'traced', propagateHeaders: ['^X-.*'], spec: one(`${backend}/echo`) },
       {
+        name: 'traced-all',
+        propagateHeaders: ['.'],
+        spec: {
+          nodes: {
+            root: {
+              routerType: 'Sequence',
+              steps: [{ serviceUrl: `${backend}/echo` }, { serviceUrl: `${backend}/echo`, data: '$response' }],
+            },
+          },
+        },
+      },
+      {
         name: 'twice',
         spec: {
           nodes: {
@@ -146,6 +159,18 @@ describe('a remote step', () => {
     await post('traced', '{}', { 'x-tenant': 'blue', other: 'no' })
     expect(seen[0]?.headers).toMatchObject({ 'x-tenant': 'blue', 'content-type': 'application/json' })
     expect(seen[0]?.headers).not.toHaveProperty('other')
+  })
+
+  it('gets no header that describes a body other than its own', async () => {
+    await post('traced-all', gzipSync('{"a":1}'), {
+      'content-encoding': 'gzip',
+      'inference-header-content-length': '7',
+    })
+    expect(String(seen[0]?.body)).toBe('{"a":1}')
+    expect(seen[0]?.headers).toMatchObject({ 'inference-header-content-length': '7', 'content-length': '7' })
+    expect(seen[1]?.headers).toMatchObject({ 'content-length': '7' })
+    for (const { headers } of seen) expect(headers).not.toHaveProperty('content-encoding')
+    expect(seen[1]?.headers).not.toHaveProperty('inference-header-content-length')
   })
 
   it('keeps its connection for the next', async () => {
