@@ -56,14 +56,14 @@ export class RemoteServices {
       }
       request.on('error', fail)
       request.on('response', (response) => {
-        this.#collect(response, (reason, reply) => {
-          if (reply === undefined) {
+        this.#collect(response, (result) => {
+          if (result instanceof Error) {
             request.destroy()
-            fail(reason)
-            return
+            fail(result)
+          } else {
+            settle()
+            resolve(result)
           }
-          settle()
-          resolve(reply)
         })
       })
       signal.addEventListener('abort', onAbort, { once: true })
@@ -85,7 +85,8 @@ export class RemoteServices {
     this.#tlsAgent.destroy()
   }
 
-  #collect(response: IncomingMessage, done: Done): void {
+  /** @param done called with the answer, or with why there is none, which may be told more than once */
+  #collect(response: IncomingMessage, done: (result: StepReply | Error) => void): void {
     const chunks: Buffer[] = []
     let length = 0
     response.on('data', (chunk: Buffer) => {
@@ -93,7 +94,7 @@ export class RemoteServices {
       if (length <= this.#maxBytes) chunks.push(chunk)
       else done(new Error(`the answer is larger than the limit of ${this.#maxBytes} bytes (max-request-bytes)`))
     })
-    response.on('error', (reason) => done(reason))
+    response.on('error', done)
     response.on('end', () => {
       if (length > this.#maxBytes) return
       const [first] = chunks
@@ -101,14 +102,10 @@ export class RemoteServices {
       const header = Number(response.headers['inference-header-content-length'] ?? NaN)
       const isSplit = Number.isInteger(header) && header > 0 && header <= length
       const payload = isSplit ? Payload.ofBytes(bytes, header) : Payload.ofBytes(bytes)
-      done(noFailure, { status: response.statusCode ?? 0, payload })
+      done({ status: response.statusCode ?? 0, payload })
     })
   }
 }
-
-type Done = (reason: Error, reply?: StepReply) => void
-
-const noFailure = new Error('answered')
 
 function send(
   request: ClientRequest,
