@@ -1,7 +1,7 @@
 /** The embedder's door: a server inside somebody's own program. */
 export { createServer, type Addresses, type Server, type ServerOptions } from './server/server.ts'
 export type { GraphDefinition, ServiceDefinition, ServiceDefinitions } from './server/graphs/definition.ts'
-export type { ModelSources } from './server/models.ts'
+export type { ModelSources, PlacedModel } from './server/models.ts'
 export {
   defineModel,
   type DefinedModel,

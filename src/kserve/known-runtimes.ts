@@ -6,9 +6,9 @@ export const ownRuntimeName = 'servable'
 
 /** Versions of formats, as the manifests of KServe's users give them. */
 const versions: Readonly<Record<string, readonly string[]>> = {
-  onnx: ['1', '10'],
+  onnx: ['1'],
   tensorflow: ['1', '2'],
-  xgboost: ['1', '2', '3'],
+  xgboost: ['1', '2'],
   lightgbm: ['3', '4'],
   triton: ['2'],
 }

@@ -36,7 +36,7 @@ const storage = z.looseObject({
   key: text.optional(),
   path: text.optional(),
   schemaPath: text.optional(),
-  /** The name of brief and older documents. */
+  /** Its name in older documents. */
   schemaUri: text.optional(),
   parameters: texts.optional(),
 })
