@@ -1,6 +1,6 @@
 /** What happened to one step of one request: for `explain`, metrics and spans. */
 import type { Outcome } from './outcome.ts'
-import type { GraphStep, StepTarget } from './spec.ts'
+import type { StepTarget } from './spec.ts'
 
 export interface StepRecord {
   readonly node: string
@@ -33,9 +33,4 @@ export function told(outcome: Outcome): Pick<StepRecord, 'outcome' | 'status' | 
   return outcome.kind === 'answer'
     ? { outcome: 'answered', status: outcome.status }
     : { outcome: 'failed', cause: outcome.cause }
-}
-
-/** The part of a record that tells of the condition that let the step run. */
-export function conditionOf(step: GraphStep, isTested: boolean): Pick<StepRecord, 'condition'> {
-  return isTested && step.condition !== undefined ? { condition: { text: step.condition.text, holds: true } } : {}
 }
