@@ -77,9 +77,11 @@ export class WorkerThread {
   }
 
   async close(session: number): Promise<void> {
-    this.#sessions -= 1
-    if (this.#isDead) return
-    await this.#call({ kind: 'close', id: 0, session })
+    try {
+      if (!this.#isDead) await this.#call({ kind: 'close', id: 0, session })
+    } finally {
+      this.#sessions -= 1 // not before: an empty thread is ended, and calls in flight with it
+    }
   }
 
   /** Ends the thread; calls in flight fail. */

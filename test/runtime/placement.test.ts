@@ -171,6 +171,14 @@ describe('threads', () => {
     expect(new Set(threads).size).toBeLessThanOrEqual(usableCpus())
   })
 
+  it('are ended once, after every session that is closed meanwhile has closed', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const sessions = await Promise.all(Array.from({ length: 6 }, () => place(scripted, {}, 'pool')))
+      const closed = await Promise.allSettled(sessions.map((session) => session.close()))
+      expect(closed.map(({ status }) => status)).toEqual(sessions.map(() => 'fulfilled'))
+    }
+  })
+
   it('do not keep a process from ending', async () => {
     const runtime = new URL('../../src/runtime/index.js', import.meta.url).href
     const program = `import { place } from '${runtime}'
