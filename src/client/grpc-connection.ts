@@ -1,9 +1,10 @@
 /** Calls of plain bytes over one gRPC channel; grpc-js is loaded with the first of them. */
 import type * as GrpcJs from '@grpc/grpc-js'
-import type { CallOptions, ChannelCredentials, Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js'
+import type { CallOptions, Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js'
 import { InferenceError, messageOf } from '../core/errors.ts'
+import { securityOf } from './grpc-credentials.ts'
 import { errorOfStatus } from './grpc-status.ts'
-import { secureContextOf, type ClientTls } from './tls.ts'
+import type { ClientTls } from './tls.ts'
 import type { CallContext } from './transport.ts'
 
 /** A server at one address. Every method throws InferenceError, see {@link errorOfStatus}. */
@@ -136,8 +137,9 @@ class Connection implements GrpcConnection {
       const text = `gRPC needs the package @grpc/grpc-js: ${messageOf(reason)}`
       throw new InferenceError('failed_precondition', text, { cause: reason })
     })
-    const credentials = credentialsOf(grpc, this.#isTls, this.#tls)
+    const { credentials, options } = securityOf(grpc, this.#host, this.#isTls, this.#tls)
     const client = new grpc.Client(this.#host, credentials, {
+      ...options,
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.use_local_subchannel_pool': 1, // `close` then closes this client's connection
@@ -178,13 +180,6 @@ class Connection implements GrpcConnection {
   #closed(): InferenceError {
     return new InferenceError('unavailable', `the client of ${this.url} is closed`)
   }
-}
-
-function credentialsOf({ credentials }: typeof GrpcJs, isTls: boolean, tls: ClientTls): ChannelCredentials {
-  if (!isTls) return credentials.createInsecure()
-  // Without wishes of its own, whom gRPC trusts can be set from outside: GRPC_DEFAULT_SSL_ROOTS_FILE_PATH.
-  if (Object.keys(tls).length === 0) return credentials.createSsl()
-  return credentials.createFromSecureContext(secureContextOf(tls))
 }
 
 /** @throws InferenceError `invalid_argument` for headers that metadata cannot carry */

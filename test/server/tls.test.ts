@@ -61,6 +61,19 @@ describe('a server with a certificate', () => {
     await expect(ask(grpcs, {})).rejects.toMatchObject({ code: 'unavailable' })
   })
 
+  it.skipIf(process.platform !== 'linux')(
+    'is not trusted at an address that its certificate does not name (skipped: only Linux has 127.0.0.2)',
+    async () => {
+      const { http, grpcs } = await start({ ...tls, host: '127.0.0.2' })
+      for (const url of [http, grpcs]) {
+        await expect(ask(url, { tls: { ca } })).rejects.toMatchObject({
+          code: 'unavailable',
+          message: expect.stringMatching(/127\.0\.0\.2 is not in the cert's list/) as string,
+        })
+      }
+    },
+  )
+
   it('does not answer in the clear, and goes on after who tries', async () => {
     const { http, grpcs } = await start(tls)
     await expect(ask(http.replace('https', 'http'), {})).rejects.toMatchObject({ code: 'unavailable' })
