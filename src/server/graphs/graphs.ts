@@ -33,13 +33,13 @@ export interface GraphHost {
 }
 
 export class Graphs implements RestGraphs {
+  /** What the repository is told of them, those that others call first. */
+  readonly sources: readonly ServedModelSource[]
   readonly #remote: RemoteServices
   readonly #byName: ReadonlyMap<string, ServedGraph>
   /** By `<name>.<namespace>` and `<name>-<namespace>.`, with which a host begins. */
   readonly #byHost = new Map<string, string>()
   readonly #readiness: GraphReadiness
-  /** What the repository is told of them. */
-  readonly sources: readonly ServedModelSource[]
 
   /** @throws InferenceError `invalid_argument` for whatever is wrong with a graph, with its place */
   constructor(given: GivenGraphs, host: GraphHost) {
@@ -62,18 +62,6 @@ export class Graphs implements RestGraphs {
     this.#readiness = new GraphReadiness(repository, ordered, host.signal)
   }
 
-  #takeHosts(): void {
-    for (const { ref, namespace } of this.#byName.values()) {
-      for (const host of [`${ref.name}.${namespace}`, `${ref.name}-${namespace}.`]) {
-        const key = host.toLowerCase()
-        const other = this.#byHost.get(key)
-        if (other !== undefined)
-          throw invalid(`graphs '${other}' and '${ref.name}' would answer on the same host ${host}`)
-        this.#byHost.set(key, ref.name)
-      }
-    }
-  }
-
   /** Loads them once the models have loaded. @param unloaded names of those that callers have unloaded */
   start(unloaded: ReadonlySet<string>): Promise<readonly ModelStatus[]> {
     return this.#readiness.start(unloaded)
@@ -86,7 +74,8 @@ export class Graphs implements RestGraphs {
   atHost(host: string): string | undefined {
     const text = host.toLowerCase()
     const end = /:\d*$/.exec(text)?.index ?? text.length
-    for (let dot = text.indexOf('.'); dot !== -1 && dot < end;) {
+    let dot = text.indexOf('.')
+    while (dot !== -1 && dot < end) {
       const next = text.indexOf('.', dot + 1)
       const name =
         this.#byHost.get(text.slice(0, dot + 1)) ??
@@ -112,6 +101,18 @@ export class Graphs implements RestGraphs {
   close(): void {
     this.#readiness.close()
     this.#remote.close()
+  }
+
+  #takeHosts(): void {
+    for (const { ref, namespace } of this.#byName.values()) {
+      for (const host of [`${ref.name}.${namespace}`, `${ref.name}-${namespace}.`]) {
+        const key = host.toLowerCase()
+        const other = this.#byHost.get(key)
+        if (other !== undefined)
+          throw invalid(`graphs '${other}' and '${ref.name}' would both answer on the same host ${host}`)
+        this.#byHost.set(key, ref.name)
+      }
+    }
   }
 }
 
