@@ -93,6 +93,9 @@ async function open(loading: Loading): Promise<Model> {
         ? inlineConcurrencyOf(info.timings.runUs)
         : concurrencyOf(info.timings.runUs, session.hopUs, instances),
     executors: session.placement === 'inline' ? 1 : instances,
+    get inlineBytes() {
+      return session.inlineBytes
+    },
     predict: (batch, signal) => session.predict(batch, signal),
     ...(placedSession.onFailure && { onFailure: placedSession.onFailure }),
     close: () => session.close(),

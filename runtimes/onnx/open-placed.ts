@@ -84,7 +84,7 @@ function openInline(loading: Loading, pool: PlacedSession, choice: PlacementChoi
       model: spec.ref.name,
       onDemotion: (reason) => Object.assign(parameters, { placement: 'pool', placement_reason: reason }),
     })
-    return { ...both, hopUs, info: infoOf(pool), parallelism }
+    return Object.assign(both, { hopUs, info: infoOf(pool), parallelism })
   })
 }
 

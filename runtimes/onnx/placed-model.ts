@@ -16,6 +16,8 @@ export interface Placed {
   readonly session: PlacedSession
   readonly placement: Placement
   readonly reason: string
+  /** As of a model; undefined where nothing runs on the main thread (any more). */
+  readonly inlineBytes?: number | undefined
   predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]>
   close(): Promise<void>
 }
@@ -58,6 +60,9 @@ export function inlineWithPool(inline: PlacedSession, pool: PlacedSession, optio
     session: inline,
     placement: 'inline',
     reason: options.reason,
+    get inlineBytes() {
+      return isDemoted ? undefined : maxBytes
+    },
     predict(batch, signal) {
       if (isDemoted || totalBytes(batch.inputs) > maxBytes) return pool.run(batch, signal)
       const started = now()

@@ -101,6 +101,8 @@ export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels'> {
   readonly concurrency: number
   /** How many of them really run at once; the others are on their way there. Default: all. */
   readonly executors?: number
+  /** Bytes of input up to which `predict` computes where it is called; more is sent elsewhere. Requests are not joined beyond it. */
+  readonly inlineBytes?: number | undefined
   /** Computes outputs from inputs. The signal fires when every caller of the batch is gone. */
   predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]>
   /** Instead of `predict`, for a model that answers whole requests: a proxy, a transformer. Never batched. */

@@ -31,6 +31,7 @@ export class Batching {
   /** What is known before the first request. */
   readonly #foreseen: Bucket
   readonly #hasRows: boolean
+  readonly #inlineBytes: () => number | undefined
   readonly #model: string
   readonly #log: Log
   #loggedMs = -Infinity
@@ -50,6 +51,7 @@ export class Batching {
       samples.filter(({ rows }) => rows === 1),
     )
     this.#hasRows = hasBatchDimension(model.metadata)
+    this.#inlineBytes = () => model.inlineBytes // asked each time: a model may leave the main thread while it serves
     this.#model = policy.name
     this.#log = policy.log ?? silentLog
   }
@@ -57,6 +59,13 @@ export class Batching {
   /** The kind of a request: what it may share its run with. */
   bucketOf(batch: Batch): Bucket {
     return this.isOn && commonRows(batch.inputs) > 0 ? this.#buckets.of(batch) : this.apart
+  }
+
+  /** Most rows to join to a request of so many: what runs at once by itself is not sent away for the sake of others. */
+  joinedRows({ rowBytes }: Bucket, rows: number): number {
+    const inlineBytes = this.#inlineBytes()
+    if (inlineBytes === undefined || rows * rowBytes > inlineBytes) return Infinity
+    return Math.floor(inlineBytes / Math.max(1, rowBytes))
   }
 
   /** The kind that speaks for the model. */

@@ -29,12 +29,15 @@ export class Bucket {
   exploredAtRun = 0
   /** Batch size that was logged last; 0: none. */
   loggedRows = 0
+  /** Of input; strings without their bytes. */
+  readonly rowBytes: number
   readonly #pattern: Batch
 
   constructor(pattern: Batch, isMergeable: boolean, maxRows: number, samples: readonly RunSample[]) {
     this.#pattern = patternOf(pattern)
     this.isMergeable = isMergeable
-    this.maxRows = isMergeable ? Math.max(1, Math.min(maxRows, Math.floor(mostBytes / rowBytes(pattern)))) : 1
+    this.rowBytes = rowBytes(pattern)
+    this.maxRows = isMergeable ? Math.max(1, Math.min(maxRows, Math.floor(mostBytes / Math.max(1, this.rowBytes)))) : 1
     this.latency = new LatencyModel(this.maxRows, samples)
     this.returns = new Returns(this.latency)
   }
@@ -109,7 +112,7 @@ function patternOf({ inputs, outputs, parameters }: Batch): Batch {
 }
 
 function rowBytes({ inputs }: Batch): number {
-  let bytes = 1
+  let bytes = 0
   for (const { datatype, shape } of inputs) {
     let count = datatype === 'BYTES' ? 1 : elementBytes(datatype) // of strings the bytes are not copied
     for (let axis = 1; axis < shape.length; axis += 1) count *= shape[axis] ?? 1

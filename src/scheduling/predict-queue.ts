@@ -169,7 +169,8 @@ export class PredictQueue {
 
   #dispatch(lane: Lane, first: Waiting, nowMs: number): void {
     const { bucket } = lane
-    const limit = this.#nextRun.explored(first, this.#nextRun.rowsOf(lane, first, nowMs))
+    const wanted = this.#nextRun.explored(first, this.#nextRun.rowsOf(lane, first, nowMs))
+    const limit = Math.min(wanted, this.#batching.joinedRows(bucket, first.rows))
     const members = this.#gather(bucket, lane.level, limit, nowMs)
     if (members.length === 0) return
     if (bucket.isMergeable) this.#batching.decided(bucket, this.#admission.batchRows(bucket, this.#sloMs), nowMs)

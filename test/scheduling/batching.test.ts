@@ -26,6 +26,21 @@ describe('batching', () => {
     expect(scheduled.scheduling().batches).toMatchObject([{ rows: 6, executions: 1 }])
   })
 
+  it('joins no more rows than the model computes where it is called', async () => {
+    const { model, runs } = steppedModel()
+    const scheduled = schedule({ ...model, inlineBytes: 2 * Float32Array.BYTES_PER_ELEMENT }, policy)
+    const answers = [rowsOf(1), rowsOf(2), rowsOf(3), rowsOf(4, 5, 6), rowsOf(7)].map((rows) =>
+      scheduled.predict(rows, never),
+    )
+    for (let run = 0; run < 3; run += 1) {
+      await settled()
+      runs[run]?.finish()
+    }
+    expect((await Promise.all(answers)).map(valuesOf)).toEqual([[1], [2], [3], [4, 5, 6], [7]])
+    // Three rows are too many by themselves: they are sent away, and others may go with them.
+    expect(runs.map(({ batch }) => batch.inputs[0]?.shape[0])).toEqual([2, 1, 4])
+  })
+
   it('hands on the batch of a single request untouched', async () => {
     const { model, runs } = steppedModel()
     const batch = rowsOf(1)
