@@ -4,15 +4,15 @@ import { describe, expect, it } from 'vitest'
 import { locate } from '../../src/kserve/model-location.ts'
 
 const claims = new Map([['models', '/volumes/models']])
-const at = (uri: string) => locate(uri, '/work/deploy/isvc.yaml', claims)
+const at = (uri: string) => locate(uri, '/srv/deploy/isvc.yaml', claims)
 
 describe('a storageUri', () => {
   it.each([
     ['file:///models/iris', '/models/iris'],
-    ['file://models/iris', '/work/deploy/models/iris'],
-    ['file://../iris', '/work/iris'],
+    ['file://models/iris', '/srv/deploy/models/iris'],
+    ['file://../iris', '/srv/iris'],
     ['/models/iris', '/models/iris'],
-    ['./iris', '/work/deploy/iris'],
+    ['./iris', '/srv/deploy/iris'],
     ['pvc://models/iris/1', '/volumes/models/iris/1'],
     ['pvc://models', '/volumes/models'],
     ['pvc://models/', '/volumes/models'],
