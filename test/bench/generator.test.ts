@@ -1,6 +1,6 @@
-import { createServer, type Server } from 'node:http'
-import { createServer as createHttp2Server, type Http2Server } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
+import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { generate, type Load } from '../../bench/generator/generate.ts'
 import { framed, type GrpcRequest } from '../../bench/grpc-message.ts'
@@ -14,7 +14,7 @@ afterEach(() => {
 })
 
 /** Listens on a free port and is closed after the test. */
-async function listening(server: Server | Http2Server): Promise<number> {
+async function listening(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   closing.push(() => server.close())
   return (server.address() as AddressInfo).port // it listens on TCP
@@ -165,8 +165,9 @@ describe('the load generator over gRPC', () => {
   })
 
   it('tells connections that break from answers', async () => {
-    const server = createHttp2Server()
-    server.on('stream', (stream) => stream.session?.destroy())
+    const server = createTcpServer((socket) => {
+      socket.once('data', () => socket.destroy())
+    })
     const address = `127.0.0.1:${await listening(server)}`
     const target = { kind: 'grpc', address, request: { path, message: Uint8Array.of(1) } } as const
     const account = await generate({ target, load: { kind: 'closed', clients: 2, mostRequests: 10 }, seconds: 10 })
