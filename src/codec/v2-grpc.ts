@@ -23,6 +23,9 @@ export interface GrpcCall {
   readonly outputParameters: ReadonlyMap<string, Parameters>
 }
 
+/** `raw_input_contents`, after all fields that tell of a request in what every library writes. */
+const rawContents = 7
+
 const noOutputs: ReadonlySet<string> = new Set()
 const noParameters: ReadonlyMap<string, Parameters> = new Map()
 
@@ -33,16 +36,16 @@ interface Message {
   parameters: MutableParameters | undefined
   readonly tensors: TensorMessage[]
   readonly raws: Raw[]
-  /** Where the last raw entry ended. */
-  rawEnd: number
 }
 
 export interface DecodeOptions {
   /**
-   * The message is given up: raw contents that are not aligned may be moved down inside of it, over fields that are read
-   * already. Its name and id can still be peeked at while it has no raw contents.
+   * The message is given up: raw contents that are not aligned may be moved down over their own length. Of such a message
+   * nothing but {@link peekGrpcInferRequest} is right afterwards.
    */
   readonly isOwned?: boolean
+  /** Of a request that brings none: callers match answers by it, and logs name it. */
+  readonly id?: string
 }
 
 /**
@@ -51,7 +54,7 @@ export interface DecodeOptions {
  *
  * @throws InferenceError `invalid_argument`, in Triton's words where it has any; `unimplemented` for shared memory
  */
-export function decodeGrpcInferRequest(bytes: Uint8Array, { isOwned = false }: DecodeOptions = {}): GrpcCall {
+export function decodeGrpcInferRequest(bytes: Uint8Array, { isOwned = false, id = '' }: DecodeOptions = {}): GrpcCall {
   const reader = new ProtoReader(bytes, 'ModelInferRequest')
   const message = emptyMessage()
   let outputs: Set<string> | undefined
@@ -65,22 +68,26 @@ export function decodeGrpcInferRequest(bytes: Uint8Array, { isOwned = false }: D
       if (outputs.has(output.name)) throw invalid(`output '${output.name}' already exists in request`)
       outputs.add(output.name)
       if (output.parameters !== undefined) (outputParameters ??= new Map()).set(output.name, output.parameters)
-    } else if (field === 7) {
+    } else if (field === rawContents) {
       readRaw(reader, message, isOwned)
     } else {
       readShared(reader, message)
     }
   }
   if (message.modelName === '') throw invalid('model_name is empty: it must name a model')
+  if (message.id === '') message.id = id
   return callOf(message, outputs ?? noOutputs, outputParameters ?? noParameters)
 }
 
-/** What can be known of a request, even one that cannot be decoded: for the error that answers it. Never throws. */
+/**
+ * What stands before the raw contents of a request, even one that cannot be decoded: for the error that answers it. Never
+ * throws.
+ */
 export function peekGrpcInferRequest(bytes: Uint8Array): { readonly id: string; readonly model: Required<ModelRef> } {
   const reader = new ProtoReader(bytes, 'ModelInferRequest')
   let [name, version, id] = ['', '', '']
   try {
-    while (reader.next()) {
+    while (reader.next() && reader.field !== rawContents) {
       if (reader.wireType !== wire.bytes) reader.skip()
       else if (reader.field === 1) name = reader.string()
       else if (reader.field === 2) version = reader.string()
@@ -122,7 +129,7 @@ function callOf(
  */
 export function encodeGrpcInferRequest(request: InferenceRequest): Uint8Array {
   const writer = new ProtoWriter(roughSize(request.inputs))
-  writeTensors(writer, request.inputs, { rawField: 7, outputs: request.outputs ?? [], isTyped: false })
+  writeTensors(writer, request.inputs, { rawField: rawContents, outputs: request.outputs ?? [], isTyped: false })
   writeHead(writer, request.model.name, request.model.version, request)
   return writer.finish()
 }
@@ -217,7 +224,7 @@ function writeHead(
 }
 
 function emptyMessage(): Message {
-  return { modelName: '', modelVersion: '', id: '', parameters: undefined, tensors: [], raws: [], rawEnd: 0 }
+  return { modelName: '', modelVersion: '', id: '', parameters: undefined, tensors: [], raws: [] }
 }
 
 /** The fields that both messages have, under the same numbers. */
@@ -245,14 +252,12 @@ function readShared(reader: ProtoReader, message: Message): void {
   }
 }
 
-function readRaw(reader: ProtoReader, message: Message, isOwned: boolean): void {
+function readRaw(reader: ProtoReader, { raws }: Message, isOwned: boolean): void {
   reader.expect(wire.bytes)
   reader.countEntry()
+  const lengthAt = reader.offset
   const bytes = reader.bytes()
-  const start = reader.offset - bytes.byteLength
-  // All that lies between two raw entries has become strings and numbers by the time that the elements move.
-  message.raws.push({ bytes, spare: isOwned ? start - message.rawEnd : 0 })
-  message.rawEnd = reader.offset
+  raws.push({ bytes, spare: isOwned ? reader.offset - bytes.byteLength - lengthAt : 0 })
 }
 
 function readRequestedOutput(reader: ProtoReader): { name: string; parameters: MutableParameters | undefined } {

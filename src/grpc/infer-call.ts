@@ -2,18 +2,18 @@
 import { checkReservedParameters, classesOf } from '../codec/reserved-parameters.ts'
 import { decodeGrpcInferRequest, peekGrpcInferRequest, type GrpcCall } from '../codec/v2-grpc.ts'
 import { InferenceError } from '../core/errors.ts'
-import type { InferenceRequest } from '../core/inference.ts'
 import type { Door } from './door.ts'
 
 /**
  * Decodes a request that may run now.
  *
+ * @param id of a request that brings none
  * @throws InferenceError `invalid_argument`, or `unavailable` while draining
  */
-export function decodeCall(door: Door, bytes: Uint8Array): GrpcCall {
+export function decodeCall(door: Door, bytes: Uint8Array, id: string): GrpcCall {
   try {
     door.refuseWhileDraining()
-    const call = decodeGrpcInferRequest(bytes, { isOwned: true })
+    const call = decodeGrpcInferRequest(bytes, { isOwned: true, id })
     if (call.request.parameters !== undefined) checkReservedParameters(Object.entries(call.request.parameters))
     return call.outputParameters.size === 0 ? call : withClasses(call)
   } catch (reason) {
@@ -21,17 +21,6 @@ export function decodeCall(door: Door, bytes: Uint8Array): GrpcCall {
     door.metrics?.countRefusal(model, 'grpc-v2', 'infer', InferenceError.from(reason).code)
     throw reason
   }
-}
-
-/** A request without an id gets one: callers match answers by it, and logs name it. */
-export function withId(request: InferenceRequest, id: string): InferenceRequest {
-  if (request.id !== undefined) return request
-  const { model, inputs, outputs, classes, parameters } = request
-  const named: { -readonly [K in keyof InferenceRequest]: InferenceRequest[K] } = { id, model, inputs }
-  if (outputs !== undefined) named.outputs = outputs
-  if (classes !== undefined) named.classes = classes
-  if (parameters !== undefined) named.parameters = parameters
-  return named
 }
 
 /** Outputs whose parameter `classification` asks for their best classes. */

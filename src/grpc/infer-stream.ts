@@ -5,7 +5,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { InferenceResponse } from '../core/inference.ts'
 import { GrpcContext, nextRequestId } from './context.ts'
 import { shuttingDown, type Door } from './door.ts'
-import { decodeCall, withId } from './infer-call.ts'
+import { decodeCall } from './infer-call.ts'
 import { asBuffer, errorOf } from './service.ts'
 import { detailsOf, statusOf } from './status.ts'
 import { trailerOf } from './trailer.ts'
@@ -81,10 +81,9 @@ class InferStream {
   async #answer(bytes: Buffer, before: Promise<void>, passTurn: () => void): Promise<void> {
     const context = new GrpcContext(this.#call, 'grpc-v2', this.#door.inFlight)
     try {
-      const { request, wantsTyped, wantsFinalResponse } = decodeCall(this.#door, bytes)
-      const named = withId(request, nextRequestId())
+      const { request, wantsTyped, wantsFinalResponse } = decodeCall(this.#door, bytes, nextRequestId())
       let only: InferenceResponse | undefined
-      await this.#door.dataPlane.stream(named, context, async (response, isOnly) => {
+      await this.#door.dataPlane.stream(request, context, async (response, isOnly) => {
         if (response.headers !== undefined) this.#trailer = trailerOf(response.headers)
         if (isOnly) only = response
         else {
@@ -96,7 +95,7 @@ class InferStream {
         await before
         await this.#write(encodeGrpcStreamResponse(withFinal(only, true), '', { isTyped: wantsTyped }))
       } else if (wantsFinalResponse) {
-        const { id = '', model } = named
+        const { id = '', model } = request
         await this.#write(encodeGrpcStreamResponse(emptyResponse(id, { version: '', ...model })))
       }
     } catch (reason) {

@@ -5,7 +5,7 @@ import { sharedMemoryOff } from '../codec/v2-grpc-parameters.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { GrpcContext } from './context.ts'
 import type { Door, GrpcOptions } from './door.ts'
-import { decodeCall, withId } from './infer-call.ts'
+import { decodeCall } from './infer-call.ts'
 import { inferStream } from './infer-stream.ts'
 import { managementHandlers } from './management.ts'
 import { decodeModelRef, encodeFlag, encodeModelMetadata, encodeServerMetadata } from './messages.ts'
@@ -75,8 +75,8 @@ function isModelReady(door: Door, request: Buffer): boolean {
 }
 
 async function infer(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
-  const { request, wantsTyped } = decodeCall(door, bytes)
-  const response = await door.dataPlane.infer(withId(request, context.requestId), context)
+  const { request, wantsTyped } = decodeCall(door, bytes, context.requestId)
+  const response = await door.dataPlane.infer(request, context)
   context.answerWith(response)
   return encodeGrpcInferResponse(response, { isTyped: wantsTyped })
 }

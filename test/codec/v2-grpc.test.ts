@@ -189,6 +189,31 @@ describe('requests', () => {
     expect(moved).toBeGreaterThan(2) // by chance two of eight would lie right
   })
 
+  it('are never copied where they are large, and what they look like does not change whose request it is', () => {
+    const id = 0x1a // read as a tag: an empty id
+    const large = tensor('x', 'INT32', [1, 16384], new Int32Array(16384).fill(id))
+    const message = encodeGrpcInferRequest({ id: '7', model: { name: 'm' }, inputs: [large] })
+    for (let offset = 0; offset < 4; offset += 1) {
+      const body = new Uint8Array(message.byteLength + offset)
+      body.set(message, offset)
+      const given = body.subarray(offset)
+      const [input] = decodeGrpcInferRequest(given, { isOwned: true }).request.inputs
+      expect(input).toEqual(large)
+      expect(input?.datatype === 'INT32' && input.data.buffer === body.buffer).toBe(true)
+      expect(peekGrpcInferRequest(given)).toEqual({ id: '7', model: { name: 'm', version: '' } })
+    }
+  })
+
+  it('bring an id, or get the one given', () => {
+    const model = { name: 'm' }
+    const decode = (id?: string) =>
+      decodeGrpcInferRequest(encodeGrpcInferRequest({ model, inputs: [], ...(id === undefined ? {} : { id }) }), {
+        id: 'given',
+      })
+    expect(decode('own').request.id).toBe('own')
+    expect(decode().request.id).toBe('given')
+  })
+
   it('may hold unpacked elements, parts of one message in pieces, and unknown fields', () => {
     const tag = (field: number, wireType: number) => (field << 3) | wireType
     const bytes = (field: number, ...content: number[]) => [tag(field, 2), content.length, ...content]
