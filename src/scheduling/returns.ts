@@ -161,10 +161,12 @@ export class Returns {
     return leftMs > 0 ? leftMs : (returnMs * this.#missing) / this.#target
   }
 
-  /** Who waits in vain believes half as much from then on. */
+  /** Who waits in vain believes less from then on: half as much where nobody came, hardly less where a few are late. */
   #giveUp(nowMs: number): number {
-    if (this.#awaited > 0 && this.#missing * 2 > this.#awaited) this.#sums.soonRows /= 2
-    if (this.#awaited > 0) this.#missing = 0
+    if (this.#awaited > 0) {
+      this.#sums.soonRows *= 1 - 0.5 * Math.min(1, this.#missing / this.#target)
+      this.#missing = 0
+    }
     this.#awaited = 0
     return nowMs
   }
