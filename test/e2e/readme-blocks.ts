@@ -13,7 +13,12 @@ export interface Block {
 }
 
 export function readmeBlocks(): readonly Block[] {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  return blocksOf('README.md')
+}
+
+/** @param file of Markdown, from the root of the repository */
+export function blocksOf(file: string): readonly Block[] {
+  const readme = readFileSync(join(root, file), 'utf8')
   return [...readme.matchAll(/^```(\w+)(?: ([^\n]*))?\n([\s\S]*?)^```$/gm)].map((found) => ({
     language: found[1] ?? '',
     word: found[2] ?? '',
