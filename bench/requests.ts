@@ -39,9 +39,13 @@ export function pictureBinary(model: string): HttpRequest {
 }
 
 /** A tensor behind a JSON header. */
-export function binaryRequest(model: string, { name, shape, datatype, data }: Tensor<'FP32'>): HttpRequest {
+export function binaryRequest(
+  model: string,
+  { name, shape, datatype, data }: Tensor<'FP32'>,
+  parameters: Readonly<Record<string, boolean>> = {},
+): HttpRequest {
   const input = { name, shape, datatype, parameters: { binary_data_size: data.byteLength } }
-  const header = Buffer.from(JSON.stringify({ inputs: [input] }))
+  const header = Buffer.from(JSON.stringify({ parameters, inputs: [input] }))
   return {
     method: 'POST',
     path: `/v2/models/${model}/infer`,

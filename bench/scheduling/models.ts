@@ -125,9 +125,9 @@ export function lineOf(runs: readonly RunTime[]): { readonly alphaMs: number; re
   return { alphaMs: Math.max(0, (msSum - betaMs * rowsSum) / weights), betaMs }
 }
 
-/** A request of some rows in the binary tensor extension: reading it costs the server next to nothing. */
+/** A request of some rows, both ways in the binary tensor extension as tritonclient has it: reading and writing cost next to nothing. */
 export function rowsRequest(model: BenchModel, rows: number): HttpRequest {
-  return binaryRequest(model.name, rowsOf(model, rows))
+  return binaryRequest(model.name, rowsOf(model, rows), { binary_data_output: true })
 }
 
 /** The same over gRPC, raw. */
