@@ -34,6 +34,8 @@ export type DiscoveredModel =
       readonly warmUp?: DeclaredWarmUp
       /** Versions of this model by label. */
       readonly versionLabels?: Readonly<Record<string, number>>
+      /** Without a request for so long it is unloaded until the next one. */
+      readonly idleMs?: number
     }
   | {
       readonly kind: 'failed'
@@ -52,6 +54,7 @@ export interface ModelDefaults {
   readonly maxBatchSize?: number
   readonly maxQueueSize: number
   readonly scheduling?: SchedulingOptions
+  readonly idleMs?: number
 }
 
 /** A model.yaml and the directory that its paths start from. */
@@ -93,6 +96,7 @@ export async function discoveredModel(
     return failed(found, source, unservedReason(chosen.format, formats))
   }
   const hooks = resolveHooks(found.declared)
+  const idleMs = yaml.idle_seconds === undefined ? defaults.idleMs : yaml.idle_seconds * 1000
   if (typeof hooks === 'string') return failed(found, source, hooks)
   return {
     kind: 'found',
@@ -102,6 +106,7 @@ export async function discoveredModel(
     ...(yaml.runtime === undefined ? {} : { runtime: yaml.runtime }),
     hooks,
     ...warmUpOf(found.declared),
+    ...(idleMs === undefined ? {} : { idleMs }),
     ...(yaml.version_labels === undefined ? {} : { versionLabels: yaml.version_labels }),
   }
 }

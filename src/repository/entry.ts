@@ -22,6 +22,8 @@ export interface ModelEntry {
   readonly runtime: string
   /** Where it comes from: a path, for messages. */
   readonly source?: string
+  /** Without a request for so long it is unloaded, and loaded again by the next one; never where absent. Milliseconds. */
+  readonly idleMs?: number
   /** @throws InferenceError with the reason that operators and callers read */
   load(signal: AbortSignal): Promise<LoadedModel>
 }

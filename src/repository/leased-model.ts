@@ -5,18 +5,33 @@ import type { Log } from '../core/log.ts'
 import type { LoadedModel } from './entry.ts'
 import type { ModelHandle } from './repository.ts'
 import { servedMetadata } from './served-metadata.ts'
+import type { ServedMetadata } from './status.ts'
+
+/** What takes the calls of one version, loaded or not yet. */
+export interface Leasable {
+  readonly served: ServedMetadata
+  /** Runs `work` on the loaded model; the model is not closed before it ends. */
+  use<T>(work: (model: ModelHandle) => Promise<T>): Promise<T>
+  /** Tells the metadata which versions of the model are ready. */
+  announce(versions: readonly string[]): void
+}
 
 /** Counts leases; closes the model when it is retired and the last lease is given back. */
-export class LeasedModel {
+export class LeasedModel implements Leasable {
   readonly #loaded: LoadedModel
   readonly #ref: Required<ModelRef>
   #handle: ModelHandle
   #leases = 0
   #idle: (() => void) | undefined
+  readonly #now: (() => number) | undefined
+  #lastUse = 0
 
-  constructor(ref: Required<ModelRef>, loaded: LoadedModel) {
+  /** @param now the clock of {@link lastUse}, where anybody looks at it */
+  constructor(ref: Required<ModelRef>, loaded: LoadedModel, now?: () => number) {
     this.#ref = ref
     this.#loaded = loaded
+    this.#now = now
+    if (now !== undefined) this.#lastUse = now()
     this.#handle = { ...loaded, ref, served: servedMetadata(ref, loaded, [ref.version]) }
   }
 
@@ -24,19 +39,34 @@ export class LeasedModel {
     return this.#handle
   }
 
-  /** Tells the metadata which versions of the model are ready. */
+  get served(): ServedMetadata {
+    return this.#handle.served
+  }
+
+  /** True while calls run. */
+  get isBusy(): boolean {
+    return this.#leases > 0
+  }
+
+  /** When the last call ended, or the load; 0 without a clock. */
+  get lastUse(): number {
+    return this.#lastUse
+  }
+
   announce(versions: readonly string[]): void {
     this.#handle = { ...this.#handle, served: servedMetadata(this.#ref, this.#loaded, versions) }
   }
 
-  /** Runs `work`; the model is not closed before it ends. */
   async use<T>(work: (model: ModelHandle) => Promise<T>): Promise<T> {
     this.#leases += 1
     try {
       return await work(this.#handle)
     } finally {
       this.#leases -= 1
-      if (this.#leases === 0) this.#idle?.()
+      if (this.#leases === 0) {
+        this.#idle?.()
+        if (this.#now !== undefined) this.#lastUse = this.#now()
+      }
     }
   }
 

@@ -45,6 +45,7 @@ export function entryFor(discovered: DiscoveredModel, options: LoadOptions): Mod
     ref: discovered.spec.ref,
     runtime: runtimeName(discovered, options.registry),
     source: discovered.source,
+    ...(discovered.idleMs === undefined ? {} : { idleMs: discovered.idleMs }),
     load: (signal) => loadFound(discovered, options, signal),
   }
 }

@@ -3,15 +3,25 @@ import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import { silentLog, type Log } from '../core/log.ts'
 import type { ModelEntry } from './entry.ts'
-import type { LeasedModel } from './leased-model.ts'
+import type { Leasable } from './leased-model.ts'
 import { Limiter } from '../core/limiter.ts'
 import { ModelSlot } from './model-slot.ts'
 import type { ModelHandle, Repository } from './repository.ts'
-import type { ModelStatus, ServedMetadata } from './status.ts'
+import type { ModelStatus, ServedMetadata, StandbyReason } from './status.ts'
+import { systemTimers, type Timers } from './timers.ts'
 import { compareVersions } from './version.ts'
 
 /** Loads that run at once: two keep disk and CPU busy, more would only multiply the peak of memory. */
 const concurrentLoads = 2
+
+/** Requests that may wait for the load of a model in standby, where nobody says how many. */
+const defaultMaxWaiting = 1000
+
+export interface RepositoryOptions {
+  readonly timers?: Timers
+  /** Requests that may wait for the load of a model in standby; at least one may. */
+  readonly maxWaiting?: number
+}
 
 /** All versions under one name. */
 interface Family {
@@ -19,7 +29,7 @@ interface Family {
   readonly slots: ModelSlot[]
   readonly byVersion: Map<string, ModelSlot>
   /** The highest ready version. */
-  current: LeasedModel | undefined
+  current: Leasable | undefined
 }
 
 export class ModelRepository implements Repository {
@@ -27,10 +37,14 @@ export class ModelRepository implements Repository {
   readonly #listeners = new Set<(status: ModelStatus) => void>()
   readonly #log: Log
   readonly #limiter = new Limiter(concurrentLoads)
+  readonly #timers: Timers
+  readonly #maxWaiting: number
   #isClosed = false
 
-  constructor(log: Log = silentLog) {
+  constructor(log: Log = silentLog, { timers = systemTimers, maxWaiting = defaultMaxWaiting }: RepositoryOptions = {}) {
     this.#log = log
+    this.#timers = timers
+    this.#maxWaiting = maxWaiting
   }
 
   /** Two Map look-ups at most and a counter: this is on the path of every request. */
@@ -42,7 +56,7 @@ export class ModelRepository implements Repository {
   metadata(ref: ModelRef): ServedMetadata {
     const instance = this.#instance(ref)
     if (instance === undefined) throw this.#unavailable(ref)
-    const { served } = instance.handle
+    const { served } = instance
     return ref.version === undefined ? served : { ...served, versions: [served.ref.version] }
   }
 
@@ -57,9 +71,10 @@ export class ModelRepository implements Repository {
 
   get isReady(): boolean {
     for (const { slots, current } of this.#families.values()) {
-      for (const { state, isAnnounced } of slots) {
+      for (const { state, isAnnounced, instance } of slots) {
         // A version that came later does not count while another answers: its load must not take the server out of service.
-        if ((state === 'loading' || state === 'failed') && (isAnnounced || current === undefined)) return false
+        const isAwaited = isAnnounced || current === undefined || current === instance
+        if ((state === 'loading' || state === 'failed') && isAwaited) return false
       }
     }
     return true
@@ -81,6 +96,17 @@ export class ModelRepository implements Repository {
     await Promise.all(slots.map((slot) => slot.unload()))
   }
 
+  /**
+   * Frees the weights of a version that goes on answering: the next call loads it again.
+   *
+   * @param why for operators, as 'no request for 60 s'
+   * @returns false where it is not loaded, or is being loaded
+   * @throws InferenceError `not_found`
+   */
+  standBy(ref: ModelRef, reason: StandbyReason, why: string): boolean {
+    return slotOf(this.#family(ref), ref).standBy(reason, why)
+  }
+
   onChange(listener: (status: ModelStatus) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -92,7 +118,7 @@ export class ModelRepository implements Repository {
     await Promise.all(slots.map((slot) => slot.unload()))
   }
 
-  #instance(ref: ModelRef): LeasedModel | undefined {
+  #instance(ref: ModelRef): Leasable | undefined {
     const family = this.#families.get(ref.name)
     return ref.version === undefined ? family?.current : family?.byVersion.get(ref.version)?.instance
   }
@@ -115,6 +141,8 @@ export class ModelRepository implements Repository {
       slot = new ModelSlot(entry, {
         log: this.#log,
         limiter: this.#limiter,
+        timers: this.#timers,
+        maxWaiting: this.#maxWaiting,
         changed: (changed) => this.#changed(changed),
       })
       family.byVersion.set(version, slot)

@@ -3,13 +3,19 @@ import { InferenceError, messageOf } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { LoadedModel, ModelEntry } from './entry.ts'
-import { LeasedModel } from './leased-model.ts'
+import { LeasedModel, type Leasable } from './leased-model.ts'
 import type { Limiter } from '../core/limiter.ts'
-import type { ModelState, ModelStatus } from './status.ts'
+import { watchIdle } from './idle-watch.ts'
+import { StandbyModel } from './standby-model.ts'
+import type { ModelState, ModelStatus, StandbyReason } from './status.ts'
+import type { Timers } from './timers.ts'
 
 export interface SlotSurroundings {
   readonly log: Log
   readonly limiter: Limiter
+  readonly timers: Timers
+  /** Requests that may wait for the load of a model in standby. */
+  readonly maxWaiting: number
   /** Called after each change of state. */
   readonly changed: (slot: ModelSlot) => void
 }
@@ -23,7 +29,12 @@ export class ModelSlot {
   #reason: string | undefined
   #runtime: string
   #loadMs: number | undefined
-  #instance: LeasedModel | undefined
+  #instance: LeasedModel | StandbyModel | undefined
+  /** From which the loaded instance came. */
+  #entry: ModelEntry | undefined
+  #standby: StandbyReason | undefined
+  readonly #standbys: Record<StandbyReason, number> = { idle: 0, memory: 0 }
+  #endWatch: () => void = () => undefined
   #hasBroken = false
   /** The load that was asked for last and has not ended. */
   #loading: { readonly entry: ModelEntry; readonly done: Promise<ModelStatus> } | undefined
@@ -37,8 +48,8 @@ export class ModelSlot {
     this.#around = around
   }
 
-  /** Present where calls are taken, a reload included. */
-  get instance(): LeasedModel | undefined {
+  /** Present where calls are taken, a reload and standby included. */
+  get instance(): Leasable | undefined {
     return this.#instance
   }
 
@@ -56,15 +67,20 @@ export class ModelSlot {
   }
 
   get status(): ModelStatus {
-    const served = this.#instance?.handle
+    const instance = this.#instance
+    const model = instance instanceof LeasedModel ? instance.handle.model : undefined
+    const { idle, memory } = this.#standbys
     return {
       ref: this.ref,
       state: this.#state,
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
       runtime: this.#runtime,
-      memoryBytes: served?.model.memoryBytes ?? 0,
+      ...(this.#standby === undefined ? {} : { standby: this.#standby }),
+      ...(idle + memory === 0 ? {} : { standbys: { idle, memory } }),
+      memoryBytes: model?.memoryBytes ?? 0,
       ...(this.#loadMs === undefined ? {} : { loadMs: this.#loadMs }),
-      ...(served === undefined ? {} : { metadata: served.served, scheduling: () => served.model.scheduling() }),
+      ...(instance === undefined ? {} : { metadata: instance.served }),
+      ...(model === undefined ? {} : { scheduling: () => model.scheduling() }),
     }
   }
 
@@ -95,6 +111,34 @@ export class ModelSlot {
     return done
   }
 
+  /**
+   * Frees the weights and goes on answering: the next call loads them again. Running calls end first.
+   *
+   * @param why for operators
+   * @returns false where nothing is loaded, or a load is under way
+   */
+  standBy(reason: StandbyReason, why: string): boolean {
+    const instance = this.#instance
+    const entry = this.#entry
+    if (!(instance instanceof LeasedModel) || entry === undefined || this.#loading !== undefined) return false
+    this.#endWatch()
+    const { timers, maxWaiting, log } = this.#around
+    this.#instance = new StandbyModel({
+      served: instance.served,
+      wake: () => this.#wake(entry),
+      current: () => this.#instance,
+      maxWaiting,
+      timers,
+    })
+    this.#standby = reason
+    this.#standbys[reason] += 1
+    this.#retire(instance)
+    const { name, version } = this.ref
+    log.info({ model: name, version, reason: why }, 'model unloaded until the next request')
+    this.#become('ready', `${why}; the next request loads it`)
+    return true
+  }
+
   /** Ends a load under way, refuses new calls at once, waits for running ones and closes the model. */
   unload(): Promise<void> {
     this.#abort.abort(new InferenceError('cancelled', 'the model was unloaded while it loaded'))
@@ -102,8 +146,10 @@ export class ModelSlot {
     this.#loading = undefined
     const instance = this.#instance
     this.#instance = undefined
+    this.#standby = undefined
+    this.#endWatch()
     if (this.#state !== 'unloaded') this.#become('unloading')
-    if (instance !== undefined) this.#retire(instance)
+    if (instance instanceof LeasedModel) this.#retire(instance)
     return this.#next(async () => {
       await Promise.all(this.#retiring)
       if (this.#state === 'unloading') this.#become('unloaded', 'unloaded')
@@ -140,9 +186,11 @@ export class ModelSlot {
   }
 
   #swap(entry: ModelEntry, loaded: LoadedModel): void {
-    const old = this.#instance
-    const instance = new LeasedModel(this.ref, loaded)
+    const old = this.#instance instanceof LeasedModel ? this.#instance : undefined
+    const instance = new LeasedModel(this.ref, loaded, entry.idleMs === undefined ? undefined : this.#around.timers.now)
     this.#instance = instance
+    this.#entry = entry
+    this.#standby = undefined
     this.#hasBroken = false
     this.#runtime = entry.runtime
     this.#become('ready')
@@ -161,12 +209,33 @@ export class ModelSlot {
     )
     if (old !== undefined) this.#retire(old)
     loaded.model.onFailure?.((reason) => this.#breakDown(instance, entry, reason))
+    this.#watch(instance, entry)
+  }
+
+  #watch(instance: LeasedModel, { idleMs }: ModelEntry): void {
+    this.#endWatch()
+    if (idleMs === undefined) return
+    const why = `no request for ${idleMs / 1000} s`
+    this.#endWatch = watchIdle(instance, idleMs, this.#around.timers, () => void this.standBy('idle', why))
+  }
+
+  /** Loads what is in standby, or waits for the load that is under way. @throws InferenceError where that fails */
+  async #wake(entry: ModelEntry): Promise<void> {
+    // What is freed first need not be there twice.
+    await Promise.all(this.#retiring)
+    if (!(this.#instance instanceof StandbyModel)) return
+    await (this.#loading?.done ?? this.load(entry, undefined))
+    if (!(this.#instance instanceof StandbyModel)) return
+    const { name, version } = this.ref
+    const message = `Model with name ${name} is not ready. Version ${version} failed to load: ${this.#reason ?? 'no reason is known'}`
+    throw new InferenceError('unavailable', message)
   }
 
   /** A loaded model broke for good: its version is failed until somebody loads it again. */
   #breakDown(instance: LeasedModel, entry: ModelEntry, reason: unknown): void {
     if (this.#instance !== instance) return
     this.#instance = undefined
+    this.#endWatch()
     this.#retire(instance)
     const { name, version } = this.ref
     const text = reasonOf(reason)
@@ -178,12 +247,13 @@ export class ModelSlot {
   #fail(entry: ModelEntry, reason: unknown): void {
     const { name, version } = this.ref
     const text = reasonOf(reason)
+    const isServing = this.#instance instanceof LeasedModel
     this.#around.log.error(
       { model: name, version, source: entry.source, reason: text, loadMs: round(this.#loadMs), ...causeOf(reason) },
-      this.#instance === undefined ? 'model failed to load' : 'model failed to reload, the loaded one goes on',
+      isServing ? 'model failed to reload, the loaded one goes on' : 'model failed to load',
     )
-    if (this.#instance === undefined) this.#runtime = entry.runtime
-    this.#become(this.#instance === undefined ? 'failed' : 'ready', text)
+    if (!isServing) this.#runtime = entry.runtime
+    this.#become(isServing ? 'ready' : 'failed', text)
   }
 
   #retire(instance: LeasedModel): void {

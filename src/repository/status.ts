@@ -5,11 +5,19 @@ import type { SchedulingOptions, SchedulingSnapshot } from '../core/scheduling.t
 
 export type ModelState = 'unloaded' | 'loading' | 'ready' | 'unloading' | 'failed'
 
+/** Why a model that answers is not loaded: nobody asked for it, or others needed the memory. The next request loads it. */
+export type StandbyReason = 'idle' | 'memory'
+export const standbyReasons: readonly StandbyReason[] = ['idle', 'memory']
+
 export interface ModelStatus {
   readonly ref: Required<ModelRef>
   readonly state: ModelState
-  /** Why it failed, or what it waits for. */
+  /** Why it failed, what it waits for, or why it is in standby. */
   readonly reason?: string
+  /** Present where the weights are not loaded although the model is ready. */
+  readonly standby?: StandbyReason
+  /** How often it went into standby, where it did. */
+  readonly standbys?: Readonly<Record<StandbyReason, number>>
   readonly runtime: string
   readonly memoryBytes: number
   /** Milliseconds that the load took; absent until it ended. */

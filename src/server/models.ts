@@ -21,6 +21,8 @@ export interface PlacedModel {
   readonly format?: string
   readonly instances?: number
   readonly scheduling?: SchedulingOptions
+  /** Without a request for so long it is unloaded until the next one. */
+  readonly idleSeconds?: number
 }
 
 /** Models by name, or paths whose models name themselves. */
@@ -108,7 +110,7 @@ interface Paths extends Omit<PlacedModel, 'path'> {
 }
 
 async function fromPaths(
-  { paths, name, format, instances, scheduling }: Paths,
+  { paths, name, format, instances, scheduling, idleSeconds }: Paths,
   config: ServeConfig,
   registry: RuntimeRegistry,
   log: Log,
@@ -123,6 +125,7 @@ async function fromPaths(
       maxQueueSize,
       scheduling: { ...schedulingDefaults(config), ...scheduling },
       ...(instances === undefined ? {} : { instances }),
+      ...(idleSeconds === undefined ? {} : { idleMs: idleSeconds * 1000 }),
     },
     log,
   })

@@ -108,7 +108,7 @@ export class Server {
     this.config = config
     this.log = log
     this.#sources = sources
-    this.#repository = new ModelRepository(log)
+    this.#repository = new ModelRepository(log, { maxWaiting: config.maxQueueSize })
     for (const { entry } of sources) this.#repository.announce(entry)
     const statistics = new Statistics()
     const responseCache = new ResponseCache(config.responseCacheBytes)

@@ -23,6 +23,10 @@ export const metricNames = {
   info: { name: 'servable_model_info', help: 'Where a ready model runs and why; always 1.' },
   loadSeconds: { name: 'servable_model_load_seconds', help: 'Time that the last load took.' },
   memoryBytes: { name: 'servable_model_memory_bytes', help: 'Memory that the loaded weights hold.' },
+  standbys: {
+    name: 'servable_model_standbys_total',
+    help: 'How often the model was unloaded until its next request, by reason.',
+  },
   ready: { name: 'servable_model_ready', help: '1 where the model answers requests.' },
 
   batching: { name: 'servable_batching_info', help: 'Whether requests share runs, and why; always 1.' },

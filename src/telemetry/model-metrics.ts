@@ -2,7 +2,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { refusalReasons, type SchedulingSnapshot } from '../core/scheduling.ts'
 import type { ModelStatistics } from '../dataplane/statistics.ts'
-import type { ModelStatus } from '../repository/status.ts'
+import { standbyReasons, type ModelStatus } from '../repository/status.ts'
 import { metricNames, type MetricKey } from './metric-names.ts'
 import { failureReasons, type Failures } from './statistics.ts'
 
@@ -30,6 +30,12 @@ const seconds = (ms: number | undefined): number | undefined => (ms === undefine
 const ofRepository: readonly PerModel[] = [
   { key: 'loadSeconds', kind: 'gauge', values: ({ status }) => seconds(status.loadMs) },
   { key: 'memoryBytes', kind: 'gauge', values: ({ status }) => status.memoryBytes },
+  {
+    key: 'standbys',
+    kind: 'counter',
+    label: 'reason',
+    values: ({ status }) => status.standbys && standbyReasons.map((reason) => [reason, status.standbys?.[reason] ?? 0]),
+  },
   { key: 'ready', kind: 'gauge', values: ({ status }) => (status.state === 'ready' ? 1 : 0) },
 ]
 
