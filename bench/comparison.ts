@@ -58,7 +58,7 @@ export function loaded(name: string, server: ServerProcess, run: (seconds: numbe
  * A loop without a server: a program of targets/ in a process of its own on core 0, which takes the seconds as its last
  * argument and prints a sample.
  */
-export function loop(name: string, program: 'runtime' | 'json' | 'join', args: readonly string[]): Contender {
+export function loop(name: string, program: 'runtime' | 'json' | 'join' | 'graph', args: readonly string[]): Contender {
   const file = fileURLToPath(new URL(`./targets/${program}.js`, import.meta.url))
   return {
     name,

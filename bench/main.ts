@@ -1,5 +1,6 @@
 /** Program: `npm run bench`, every suite or those named; ratios between contenders of one run, bars beside them. */
 import { parseArgs } from 'node:util'
+import * as graph from './graph.ts'
 import * as grpc from './grpc.ts'
 import * as health from './health.ts'
 import * as json from './json.ts'
@@ -17,6 +18,7 @@ type Suite = (options: RoundOptions, only?: string) => Promise<readonly Report[]
 const suites: Readonly<Record<string, Suite>> = {
   rest: rest.run,
   json: json.run,
+  graph: graph.run,
   grpc: grpc.run,
   health: health.run,
   start: start.run,
