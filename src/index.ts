@@ -1,5 +1,6 @@
 /** The embedder's door: a server inside somebody's own program. */
-export { createServer, type Addresses, type Server, type ServerOptions } from './server/server.ts'
+export type { Addresses } from './server/addresses.ts'
+export { createServer, type Server, type ServerOptions } from './server/server.ts'
 export type { GraphDefinition, ServiceDefinition, ServiceDefinitions } from './server/graphs/definition.ts'
 export type { ModelSources, PlacedModel } from './server/models.ts'
 export {

@@ -5,7 +5,8 @@ import { z } from 'zod'
 import type { TensorMetadata } from '../core/model.ts'
 import { elementCount } from '../core/tensor.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
-import type { Addresses, Server } from '../server/server.ts'
+import type { Addresses } from '../server/addresses.ts'
+import type { Server } from '../server/server.ts'
 import { renderTable } from './table.ts'
 
 /** A request that a model comes with, for people to try: `sample.json` in its directory. */

@@ -1,8 +1,6 @@
 /** Puts the rooms together: models into the repository, doors onto ports, and all of it down again in order. */
-import { appendFileSync, existsSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { InferenceError, messageOf } from '../core/errors.ts'
+import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { Runtime } from '../core/model.ts'
@@ -18,6 +16,8 @@ import { createRestApp } from '../rest/app.ts'
 import { GraphCounts } from '../telemetry/graph-counts.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { Statistics } from '../telemetry/statistics.ts'
+import { defaultGrpcPort, listenFailure, portOf, portsOf, urlHost, type Addresses, type Ports } from './addresses.ts'
+import { endsWithin, type CloseOptions, type ClosingStep } from './closing.ts'
 import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import type { ModelFinder } from './configured-models.ts'
@@ -30,11 +30,9 @@ import { findWithPlan, graphsWithPlan, modelsOf, planOf } from './manifests.ts'
 import { findModels, pathsOf, registryOf, type ModelSources, type ServedModelSource } from './models.ts'
 import { openLog } from './open-log.ts'
 import { RunningCalls } from './running-calls.ts'
+import { leaveTerminationMessage } from './termination-log.ts'
 import { readTls } from './tls.ts'
 import { version } from './version.ts'
-
-/** KServe's, and one above that of REST. */
-const defaultGrpcPort = 8081
 
 /** Left for closing once a drain is cut off, so that all of it stays within `drainSeconds`. */
 const graceMs = 500
@@ -46,32 +44,6 @@ export interface ServerOptions
   readonly log?: Log
   /** Runtimes beside those of this package. */
   readonly runtimes?: readonly Runtime[]
-}
-
-export interface Addresses {
-  /** `http://127.0.0.1:8080`, https with TLS. */
-  readonly http: string
-  /** `127.0.0.1:8081`; absent where gRPC is off. */
-  readonly grpc?: string
-}
-
-/** `idle`: no call runs. `closed`: no connection is taken. */
-export type ClosingStep = 'idle' | 'closed'
-
-/** How a server ends. */
-export interface CloseOptions {
-  /** Another process serves the same ports: what still comes is answered, not refused. */
-  readonly isReplaced?: boolean
-  /** Connections that stay silent for so long may be cut, in milliseconds; at once where absent. */
-  readonly quietMs?: number
-  /** For processes that share the ports: told what has come about here, resolves when it has everywhere. */
-  readonly together?: (step: ClosingStep) => Promise<void>
-}
-
-export interface Ports {
-  readonly httpPort: number
-  /** The usual one where absent. */
-  readonly grpcPort?: number | undefined
 }
 
 /** What {@link createServer} has found and opened. */
@@ -193,7 +165,7 @@ export class Server {
     } catch (reason) {
       throw new InferenceError('failed_precondition', listenFailure(reason, host, httpPort), { cause: reason })
     }
-    const http = `${this.#isTls ? 'https' : 'http'}://${urlHost(host)}:${portOf(this.#app)}`
+    const http = `${this.#isTls ? 'https' : 'http'}://${urlHost(host)}:${portOf(this.#app.server)}`
     if (this.#grpc === undefined) return { http }
     try {
       return { http, grpc: `${urlHost(host)}:${await this.#grpc.listen(host, grpcPort)}` }
@@ -218,7 +190,7 @@ export class Server {
     )
     const statuses = [...models, ...(await this.#graphs.start(unloaded))]
     const failed = statuses.filter((status) => status.state === 'failed')
-    if (failed.length > 0) this.#leaveTerminationMessage(failed)
+    if (failed.length > 0) leaveTerminationMessage(this.config.terminationLog, failed, this.log)
     return statuses
   }
 
@@ -276,18 +248,6 @@ export class Server {
     this.#graphs.close()
     await this.#repository.close()
   }
-
-  /** Kubernetes shows this file as the reason where a container ends. */
-  #leaveTerminationMessage(failed: readonly ModelStatus[]): void {
-    const { terminationLog } = this.config
-    if (!existsSync(terminationLog)) return
-    const lines = failed.map(({ ref, reason }) => `model '${ref.name}' version ${ref.version}: ${reason ?? 'failed'}\n`)
-    try {
-      appendFileSync(terminationLog, lines.join(''))
-    } catch (reason) {
-      this.log.warn({ file: terminationLog, reason: messageOf(reason) }, 'termination log not written')
-    }
-  }
 }
 
 /**
@@ -331,42 +291,4 @@ export async function openServer(
       ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }),
     },
   })
-}
-
-/** @returns whether `work` ended within the time */
-async function endsWithin(work: Promise<void>, milliseconds: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds)
-  })
-  try {
-    return await Promise.race([work.then(() => true), late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-function listenFailure(reason: unknown, host: string, port: number): string {
-  const code = reason instanceof Error && 'code' in reason ? reason.code : undefined
-  if (code === 'EADDRINUSE') {
-    return `port ${port} on ${host} is taken by another program; choose one with --http-port, or 0 for any free one`
-  }
-  if (code === 'EACCES') return `port ${port} on ${host} needs more rights; choose one above 1023 with --http-port`
-  return `cannot listen on ${host}:${port}: ${messageOf(reason)}`
-}
-
-/** As the settings name them. */
-function portsOf({ httpPort, grpcPort }: ServeConfig): Ports {
-  return grpcPort === undefined ? { httpPort } : { httpPort, grpcPort }
-}
-
-function portOf(app: FastifyInstance): number {
-  const address: string | AddressInfo | null = app.server.address()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-/** The address that a URL on this machine can use. */
-function urlHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return 'localhost'
-  return host.includes(':') ? `[${host}]` : host
 }

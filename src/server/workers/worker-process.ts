@@ -1,7 +1,7 @@
 /** One worker as the primary sees it: a process, what it has told, and its end. */
 import cluster, { type Worker } from 'node:cluster'
 import { InferenceError } from '../../core/errors.ts'
-import type { ClosingStep } from '../server.ts'
+import type { ClosingStep } from '../closing.ts'
 import { Exchange } from './exchange.ts'
 import { readFromWorker, type Failure, type FromWorker, type Snapshot, type ToWorker, type Work } from './messages.ts'
 import { forwardLines, LastWords } from './output.ts'

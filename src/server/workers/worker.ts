@@ -2,7 +2,9 @@
 import { InferenceError } from '../../core/errors.ts'
 import type { ServingConfig } from '../../codec/tensorflow/reload-config.ts'
 import type { ServeConfig } from '../config.ts'
-import { openServer, type Addresses, type ClosingStep, type Server } from '../server.ts'
+import type { Addresses } from '../addresses.ts'
+import type { ClosingStep } from '../closing.ts'
+import { openServer, type Server } from '../server.ts'
 import { Exchange } from './exchange.ts'
 import {
   failureOf,
