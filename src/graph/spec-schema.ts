@@ -106,7 +106,7 @@ export type StepBlock = z.infer<typeof stepBlock>
 export type GraphBlock = z.infer<typeof graphBlock>
 
 /** Fields that a cluster reads and a router does not: taken without a word. */
-const clusterFields = [
+export const clusterFields = [
   'resources',
   'affinity',
   'minReplicas',

@@ -1,6 +1,6 @@
 /** An InferenceGraph of a manifest, as a server opens it. */
 import { InferenceError } from '../core/errors.ts'
-import { loadSpec, type GraphSpec, type SpecPath } from '../graph/index.ts'
+import { clusterFields, loadSpec, type GraphSpec, type SpecPath } from '../graph/index.ts'
 import type { DocumentComplaints } from './complaints.ts'
 import { parseDocuments } from './documents.ts'
 import type { Manifest } from './manifests.ts'
@@ -9,20 +9,6 @@ import type { InferenceServiceSpec } from './schemas.ts'
 
 /** Holds the `servable` block of a graph, as YAML or JSON, where its `spec` shall have none. */
 export const graphAnnotation = 'servable/graph'
-
-/** Fields of the `spec` that only a cluster can honour. */
-const clusterFields = [
-  'resources',
-  'affinity',
-  'minReplicas',
-  'maxReplicas',
-  'scaleTarget',
-  'scaleMetric',
-  'tolerations',
-  'nodeSelector',
-  'nodeName',
-  'serviceAccountName',
-]
 
 /** @returns undefined where something is wrong, which is then among the complaints */
 export function planGraph(

@@ -8,7 +8,9 @@ import type { Log } from '../core/log.ts'
 import type { Batch } from '../core/model.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { FrameReader } from './frames.ts'
+import { inheritedFlags } from './inherited-flags.ts'
 import { LastWords } from './last-words.ts'
+import { obituary, stillborn } from './obituary.ts'
 import { decodeReply, encodeRequest, lifelineFd, messagesFd } from './process-messages.ts'
 import type { ProcessReply, ProcessRequest } from './process-messages.ts'
 
@@ -192,30 +194,15 @@ export class ModelProcess {
       for (const call of notBegun) call.reject(closed)
       return
     }
+    const { name } = this.#options
     const lastWords = this.#lastWords.text
     const told = this.#isHung ? 'hung and was killed' : how + this.#fault
     const isRestarted = this.#options.onDeath({ how: told, lastWords, livedMs: until - this.#startedAt, notBegun })
-    front?.reject(front.call === undefined ? this.#stillborn(told, lastWords) : this.#obituary(told, isRestarted))
-  }
-
-  /** What is read of a session that could not be opened. */
-  #stillborn(how: string, lastWords: string): InferenceError {
-    const words = lastWords === '' ? '' : `. Its last words: ${lastWords}`
-    const text = `the process of model '${this.#options.name}' ${how} while it opened the model${words}`
-    return new InferenceError('internal', text)
-  }
-
-  /** What the caller reads whose run the process did not survive. */
-  #obituary(how: string, isRestarted: boolean): InferenceError {
-    const { name, runTimeoutMs } = this.#options
-    const next = isRestarted ? 'it is started again' : 'it is given up'
-    if (this.#isHung) {
-      const text = `model '${name}' ran longer than its run_timeout_seconds (${runTimeoutMs / 1000}): its process was killed; ${next}`
-      return new InferenceError('deadline_exceeded', text, { isFatal: true })
-    }
-    return new InferenceError('internal', `the process of model '${name}' ${how} while it ran this request; ${next}`, {
-      isFatal: true,
-    })
+    front?.reject(
+      front.call === undefined
+        ? stillborn(name, told, lastWords)
+        : obituary(this.#options, { how: told, isHung: this.#isHung, isRestarted }),
+    )
   }
 
   get #mayHaveOneMore(): boolean {
@@ -308,19 +295,4 @@ function socketAt(child: ChildProcess, fd: number): Socket {
   const stream = child.stdio[fd]
   if (stream instanceof Socket) return stream
   throw new InferenceError('internal', 'a process of a model cannot be started: there is no pipe to it')
-}
-
-/** Flags of Node that hold for the child as well: not those that name a program or open a port. */
-export function inheritedFlags(flags: readonly string[]): string[] {
-  const inherited: string[] = []
-  for (let index = 0; index < flags.length; index += 1) {
-    const flag = flags[index] ?? ''
-    if (/^(-e|--eval|-p|--print|-pe)$/.test(flag)) index += 1
-    else if (
-      !/^(--input-type|--eval|--print|--inspect|--debug|--watch|--test|--check|-c$|-i$|--interactive)/.test(flag)
-    ) {
-      inherited.push(flag)
-    }
-  }
-  return inherited
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { encodeFrame, FrameReader } from '../../src/runtime/frames.ts'
 import type { Frame } from '../../src/runtime/frames.ts'
-import { inheritedFlags } from '../../src/runtime/model-process.ts'
+import { inheritedFlags } from '../../src/runtime/inherited-flags.ts'
 import { decodeReply, decodeRequest, encodeReply, encodeRequest } from '../../src/runtime/process-messages.ts'
 import { tensor } from '../../src/runtime/index.ts'
 import { integer, seeded } from '../codec/random.ts'

@@ -5,25 +5,15 @@ import { Changes, type Follower } from './changes.ts'
 import { Conditions, pause } from './conditions.ts'
 import { Counts } from './counts.ts'
 import { defaultTimes, type GroupOptions, type GroupTimes, type Started } from './group-options.ts'
-import { errorOf, type FromWorker, type Work } from './messages.ts'
+import { Heartbeats } from './heartbeats.ts'
+import type { FromWorker, Work } from './messages.ts'
 import { portsOf } from './ports.ts'
+import { afterEnd, type Slot } from './slot.ts'
+import { tellSteps } from './closing-steps.ts'
 import { WorkerProcess, type Addresses, type Ending } from './worker-process.ts'
-
-/** Ends at start, one after the other, after which a group that cannot serve gives up. */
-const startsTried = 3
 
 /** For closing beyond the drain, before a worker is killed. */
 const graceMs = 2000
-
-/** The place of one worker: processes follow each other in it. */
-interface Slot {
-  readonly number: number
-  current: WorkerProcess
-  /** Will take the place of `current` once it serves. */
-  next: WorkerProcess | undefined
-  /** Ends that followed each other closely. */
-  failures: number
-}
 
 export class WorkerGroup {
   readonly #options: GroupOptions
@@ -37,7 +27,7 @@ export class WorkerGroup {
   readonly #sequences = new WeakMap<WorkerProcess, number>()
   readonly #stop = new AbortController()
   readonly #conditions = new Conditions()
-  #monitor: NodeJS.Timeout | undefined
+  readonly #heartbeats: Heartbeats
   #addresses: Addresses | undefined
   #models = 0
   #hasFailed = false
@@ -51,6 +41,7 @@ export class WorkerGroup {
     this.#times = { ...defaultTimes, ...options.times }
     this.#log = options.log
     this.#counts = new Counts(this.#times.scrapeMs)
+    this.#heartbeats = new Heartbeats(this.#processes, this.#times)
     this.#changes = new Changes({
       log: options.log,
       workers: () => this.#all(({ isJoined }) => isJoined),
@@ -60,7 +51,7 @@ export class WorkerGroup {
 
   /** Resolves once, in every worker, all models are loaded or failed. @throws InferenceError why the group cannot serve */
   async start(): Promise<Started> {
-    this.#monitor = setInterval(() => this.#look(), this.#times.beatMs)
+    this.#heartbeats.watch()
     for (let number = 1; number <= this.#options.workers; number += 1) {
       const slot = { number, current: this.#spawn(number, true), next: undefined, failures: 0 }
       this.#slots.push(slot)
@@ -106,13 +97,13 @@ export class WorkerGroup {
   async stop(): Promise<void> {
     this.#abort()
     await Promise.all([...this.#processes].map((process) => process.leave(false, this.#patienceMs)))
-    clearInterval(this.#monitor)
+    this.#heartbeats.close()
   }
 
   /** Ends everything at once. */
   kill(): void {
     this.#abort()
-    clearInterval(this.#monitor)
+    this.#heartbeats.close()
     for (const process of this.#processes) process.kill('')
   }
 
@@ -136,7 +127,7 @@ export class WorkerGroup {
       onExit: (ended) => {
         this.#processes.delete(ended)
         this.#counts.retain(ended)
-        this.#tellSteps()
+        tellSteps(this.#processes, this.#stop.signal)
         this.#changed()
       },
     })
@@ -164,20 +155,11 @@ export class WorkerGroup {
   }
 
   async #pause(slot: Slot, ended: WorkerProcess, ending: Ending): Promise<void> {
-    const { backoffMs, longestBackoffMs, stableMs } = this.#times
-    if (ended.hasServed && performance.now() - ended.servedSince > stableMs) slot.failures = 0
-    slot.failures += 1
     const isAlone = !this.#isStarted || this.#all(({ phase }) => phase === 'serving').length === 0
-    if (!ended.hasServed && isAlone) {
-      if (ending.failure !== undefined && !this.#isStarted) return this.#break(errorOf(ending.failure))
-      if (slot.failures >= startsTried) {
-        const text = `worker ${slot.number} ended ${slot.failures} times while it started: ${ending.reason}`
-        return this.#break(new InferenceError('internal', text))
-      }
-    }
-    const restartMs = Math.min(longestBackoffMs, backoffMs * 2 ** (slot.failures - 1))
-    this.#tellEnd(ended, ending, restartMs)
-    await pause(restartMs, this.#stop.signal)
+    const next = afterEnd(slot, ended, ending, { isAlone, isStarted: this.#isStarted, times: this.#times })
+    if (next instanceof InferenceError) return this.#break(next)
+    this.#tellEnd(ended, ending, next)
+    await pause(next, this.#stop.signal)
   }
 
   #tellEnd({ number, pid }: WorkerProcess, { code, signal, reason }: Ending, restartMs: number): void {
@@ -238,7 +220,7 @@ export class WorkerGroup {
         this.#changed()
         return
       case 'together':
-        this.#tellSteps()
+        tellSteps(this.#processes, this.#stop.signal)
         return
       case 'retire':
         if (!this.#stop.signal.aborted) this.#replace(process)
@@ -306,26 +288,6 @@ export class WorkerGroup {
     }
     const isAlone = this.#all(({ phase }) => phase === 'serving' || phase === 'leaving').length === 0
     return isAlone ? portsOf(this.#addresses, this.#options.ports) : this.#options.ports
-  }
-
-  /** The doors close together: who finds one closed shall not find another open that closes on it. */
-  #tellSteps(): void {
-    if (!this.#stop.signal.aborted) return
-    for (const step of ['idle', 'closed'] as const) {
-      if (this.#all(({ steps, addresses }) => !steps.has(step) && addresses !== undefined).length > 0) return
-      for (const process of this.#processes) process.send({ kind: 'together', step })
-    }
-  }
-
-  /** A count of looks, not a time: a machine that was suspended has missed none. */
-  #look(): void {
-    for (const process of this.#processes) {
-      process.missedBeats += 1
-      const patience = this.#times.beatsMissed * (process.hasGreeted ? 1 : 2)
-      if (process.missedBeats === patience) {
-        process.kill(`its event loop stood still for ${(patience * this.#times.beatMs) / 1000} s`)
-      }
-    }
   }
 
   #changed(): void {
