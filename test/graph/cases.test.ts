@@ -1,47 +1,10 @@
 /** Every recorded case of KServe's router, byte for byte against stub backends. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { compileHeaderPatterns, InferenceGraph, Payload, readSpec } from '../../src/graph/index.ts'
 import type { CallService, GraphSpec, Timers } from '../../src/graph/index.ts'
 import { shared, withoutShared } from '../paths.ts'
+import { routerCases, type Backend, type Call, type RouterCase } from './router-cases.ts'
 import { jumpingTimers } from './support.ts'
-
-interface Backend {
-  readonly status: number
-  readonly body: string
-  readonly delayMs?: number
-  readonly drop?: boolean
-}
-
-interface Call {
-  readonly backend: string
-  readonly body: string
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-interface Case {
-  readonly id: string
-  readonly title: string
-  readonly spec: { readonly nodes: object; readonly routerTimeouts?: object }
-  readonly backends: Readonly<Record<string, Backend>>
-  readonly request: { readonly body: string; readonly headers: Readonly<Record<string, string>> }
-  readonly propagateHeaders?: readonly string[]
-  readonly serviceClientTimeoutSeconds?: number
-  readonly expected: {
-    readonly status?: number
-    readonly contentType?: string
-    readonly body?: string
-    readonly connectionClosed?: boolean
-    readonly patternError?: string
-    readonly calls?: readonly Call[]
-  }
-}
-
-const cases =
-  shared === undefined
-    ? []
-    : (JSON.parse(readFileSync(join(shared, 'cases', 'inference-graph.json'), 'utf8')) as { cases: Case[] }).cases
 
 function stubs(backends: Readonly<Record<string, Backend>>, timers: Timers, calls: Call[]): CallService {
   return async ({ target, payload, headers, signal }) => {
@@ -62,7 +25,7 @@ function stubs(backends: Readonly<Record<string, Backend>>, timers: Timers, call
   }
 }
 
-function specOf({ spec, serviceClientTimeoutSeconds }: Case): GraphSpec {
+function specOf({ spec, serviceClientTimeoutSeconds }: RouterCase): GraphSpec {
   const timeouts = serviceClientTimeoutSeconds === undefined ? {} : { serviceClient: serviceClientTimeoutSeconds }
   const { spec: graph, issues } = readSpec({ ...spec, routerTimeouts: { ...spec.routerTimeouts, ...timeouts } })
   if (graph === undefined) throw new Error(issues.map(({ message }) => message).join('\n'))
@@ -70,7 +33,7 @@ function specOf({ spec, serviceClientTimeoutSeconds }: Case): GraphSpec {
 }
 
 describe.skipIf(shared === undefined)(`the router's cases (${withoutShared})`, () => {
-  it.each(cases)('$id $title', async (one) => {
+  it.each(routerCases)('$id $title', async (one) => {
     const { expected, request, backends, propagateHeaders = [] } = one
     const calls: Call[] = []
     const timers = jumpingTimers()

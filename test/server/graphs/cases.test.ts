@@ -1,44 +1,13 @@
 /** Every recorded case of KServe's router, byte for byte, over sockets: caller, server, stub backends. */
-import { readFileSync } from 'node:fs'
 import { createServer as createStub } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../src/core/log.ts'
 import { loadSpec } from '../../../src/graph/index.ts'
 import type { GraphDefinition } from '../../../src/server/graphs/definition.ts'
 import { createServer, type Server } from '../../../src/server/server.ts'
+import { routerCases, type Call, type RouterCase } from '../../graph/router-cases.ts'
 import { shared, withoutShared } from '../../paths.ts'
-
-interface Backend {
-  readonly status: number
-  readonly body: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly delayMs?: number
-  readonly drop?: boolean
-}
-
-interface Call {
-  readonly backend: string
-  readonly body: string
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-interface Case {
-  readonly id: string
-  readonly title: string
-  readonly spec: { readonly nodes: object; readonly routerTimeouts?: object }
-  readonly backends: Readonly<Record<string, Backend>>
-  readonly request: { readonly body: string; readonly headers: Readonly<Record<string, string>> }
-  readonly propagateHeaders?: readonly string[]
-  readonly serviceClientTimeoutSeconds?: number
-  readonly expected: {
-    readonly status?: number
-    readonly contentType?: string
-    readonly body?: string
-    readonly calls?: readonly Call[]
-  }
-}
 
 /** A call that was made. */
 interface Made {
@@ -47,17 +16,12 @@ interface Made {
   readonly headers: Readonly<Record<string, unknown>>
 }
 
-const all =
-  shared === undefined
-    ? []
-    : (JSON.parse(readFileSync(join(shared, 'cases', 'inference-graph.json'), 'utf8')) as { cases: Case[] }).cases
-
-function specOf({ spec, serviceClientTimeoutSeconds: serviceClient }: Case): object {
+function specOf({ spec, serviceClientTimeoutSeconds: serviceClient }: RouterCase): object {
   return serviceClient === undefined ? spec : { ...spec, routerTimeouts: { ...spec.routerTimeouts, serviceClient } }
 }
 
 /** Some cases are of graphs that KServe does not admit, or whose services nobody resolved. */
-const cases = all.filter((one) => {
+const cases = routerCases.filter((one) => {
   try {
     loadSpec(specOf(one))
     return !JSON.stringify(one.spec).includes('"serviceName"')
@@ -109,7 +73,7 @@ describe.skipIf(shared === undefined)(`the router's cases over sockets (${withou
   })
 
   it('are nearly all of them', () => {
-    expect(cases.length).toBeGreaterThan(all.length - 12)
+    expect(cases.length).toBeGreaterThan(routerCases.length - 12)
   })
 
   it.each(cases)('$id $title', async ({ id, expected, request }) => {
