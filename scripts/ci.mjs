@@ -23,6 +23,9 @@ step('build', () => count(run('npm', ['run', 'build'])))
 step('fresh clone', () =>
   vitest(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'fresh-clone'], { SERVABLE_FRESH_CLONE: '1' }),
 )
+step('Dockerfiles', () =>
+  vitest(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'dockerfiles'], { SERVABLE_DOCKERFILES: '1' }),
+)
 for (const version of nodeVersions) step(`tests on Node ${version}`, () => testsOnNode(version))
 for (const suite of ['interop']) step(`${suite} suites`, () => external(suite))
 rmSync(scratch, { recursive: true, force: true })
