@@ -48,3 +48,7 @@ export type {
   SystemDescription,
 } from './device.ts'
 export { describeSystem } from './system.ts'
+export { filledIn, readLaunch } from './launch.ts'
+export type { Launch, Ports, ReadyCheck } from './launch.ts'
+export { ManagedProcess } from './managed-process.ts'
+export type { ManagedProcessOptions, ManagedState } from './managed-process.ts'
