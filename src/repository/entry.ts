@@ -18,6 +18,8 @@ export interface LoadedModel {
 
 export interface ModelEntry {
   readonly ref: Required<ModelRef>
+  /** The revision whose versions these are, where several serve one name; unique among all models. */
+  readonly revision?: string
   /** Name of the runtime, as tables and metrics show it. */
   readonly runtime: string
   /** Where it comes from: a path, for messages. */

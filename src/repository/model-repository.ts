@@ -9,6 +9,7 @@ import { ModelSlot } from './model-slot.ts'
 import type { ModelHandle, Repository } from './repository.ts'
 import type { ModelStatus, ServedMetadata, StandbyReason } from './status.ts'
 import { systemTimers, type Timers } from './timers.ts'
+import { TrafficSplit } from './traffic-split.ts'
 import { compareVersions } from './version.ts'
 
 /** Loads that run at once: two keep disk and CPU busy, more would only multiply the peak of memory. */
@@ -23,8 +24,28 @@ export interface RepositoryOptions {
   readonly maxWaiting?: number
 }
 
-/** All versions under one name. */
+/** The share of a revision in the requests of a name, 0 to 100. */
+export interface RevisionShare {
+  readonly revision: string
+  readonly percent: number
+}
+
+/** What one revision does. */
+export interface RevisionCount {
+  /** Under which it answers. */
+  readonly name: string
+  readonly revision: string
+  /** Requests that were given to it. */
+  readonly requests: number
+}
+
+/** All versions of one revision of a model; of the model where it has no revisions. */
 interface Family {
+  readonly name: string
+  readonly revision: string | undefined
+  requests: number
+  /** Present where others take some of the requests for its name. */
+  split: TrafficSplit<Family> | undefined
   /** Oldest first. */
   readonly slots: ModelSlot[]
   readonly byVersion: Map<string, ModelSlot>
@@ -33,7 +54,9 @@ interface Family {
 }
 
 export class ModelRepository implements Repository {
+  /** By name: those whose versions are listed and answer, or share the requests with others. */
   readonly #families = new Map<string, Family>()
+  readonly #revisions = new Map<string, Family>()
   readonly #listeners = new Set<(status: ModelStatus) => void>()
   readonly #log: Log
   readonly #limiter = new Limiter(concurrentLoads)
@@ -49,12 +72,16 @@ export class ModelRepository implements Repository {
 
   /** Two Map look-ups at most and a counter: this is on the path of every request. */
   use<T>(ref: ModelRef, work: (model: ModelHandle) => Promise<T>): Promise<T> {
-    const instance = this.#instance(ref)
+    const family = this.#find(ref.name)
+    const split = family?.split
+    const chosen = split === undefined ? family : (split.next((each) => instanceOf(each, ref) !== undefined) ?? family)
+    if (chosen !== undefined) chosen.requests += 1
+    const instance = instanceOf(chosen, ref)
     return instance === undefined ? Promise.reject(this.#unavailable(ref)) : instance.use(work)
   }
 
   metadata(ref: ModelRef): ServedMetadata {
-    const instance = this.#instance(ref)
+    const instance = instanceOf(this.#find(ref.name), ref)
     if (instance === undefined) throw this.#unavailable(ref)
     const { served } = instance
     return ref.version === undefined ? served : { ...served, versions: [served.ref.version] }
@@ -92,8 +119,61 @@ export class ModelRepository implements Repository {
 
   async unload(ref: ModelRef): Promise<void> {
     const family = this.#family(ref)
-    const slots = ref.version === undefined ? family.slots : [slotOf(family, ref)]
+    const all = family.split?.shares.map(({ target }) => target) ?? [family]
+    const slots = ref.version === undefined ? all.flatMap((each) => each.slots) : [slotOf(family, ref)]
     await Promise.all(slots.map((slot) => slot.unload()))
+  }
+
+  /**
+   * Divides the requests for a name among revisions, from the next request on.
+   *
+   * @param shares the first is the one whose metadata and versions are told; together 100 per cent
+   * @throws InferenceError `not_found` for a revision that nothing was loaded for
+   */
+  route(name: string, shares: readonly RevisionShare[]): void {
+    const parts = shares.map(({ revision, percent }) => {
+      const target = this.#revisions.get(revision)
+      if (target?.name === name) return { target, percent }
+      throw new InferenceError('not_found', `model '${name}' has no revision '${revision}'`)
+    })
+    const [first] = parts
+    if (first === undefined) return
+    for (const family of this.#revisions.values()) if (family.name === name) family.split = undefined
+    this.#families.set(name, first.target)
+    if (parts.length > 1) first.target.split = new TrafficSplit(parts)
+    for (const { status } of first.target.slots) this.#tell(status)
+  }
+
+  /** The versions of one revision, oldest first; none where it is not known. */
+  revision(revision: string): readonly ModelStatus[] {
+    return this.#revisions.get(revision)?.slots.map(({ status }) => status) ?? []
+  }
+
+  /** What each revision was given. */
+  revisionCounts(): readonly RevisionCount[] {
+    return [...this.#revisions].map(([revision, { name, requests }]) => ({ name, revision, requests }))
+  }
+
+  /** Drains and closes the versions of a revision, then forgets it; with the last one the name is gone too. */
+  async removeRevision(revision: string): Promise<void> {
+    const family = this.#revisions.get(revision)
+    if (family === undefined) return
+    this.#revisions.delete(revision)
+    const primary = this.#families.get(family.name)
+    if (primary === family) this.#families.delete(family.name)
+    else if (primary?.split?.shares.some(({ target }) => target === family) === true) primary.split = undefined
+    await Promise.all(family.slots.map((slot) => slot.unload()))
+  }
+
+  /** Drains and closes all versions under a name, then forgets it. */
+  async forget(name: string): Promise<void> {
+    const own = [...this.#revisions].filter(([, family]) => family.name === name).map(([revision]) => revision)
+    const family = this.#families.get(name)
+    this.#families.delete(name)
+    await Promise.all([
+      ...own.map((revision) => this.removeRevision(revision)),
+      ...(family?.slots.map((slot) => slot.unload()) ?? []),
+    ])
   }
 
   /**
@@ -114,28 +194,24 @@ export class ModelRepository implements Repository {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    const slots = [...this.#families.values()].flatMap((family) => family.slots)
-    await Promise.all(slots.map((slot) => slot.unload()))
+    const families = new Set([...this.#families.values(), ...this.#revisions.values()])
+    await Promise.all([...families].flatMap(({ slots }) => slots.map((slot) => slot.unload())))
   }
 
-  #instance(ref: ModelRef): Leasable | undefined {
-    const family = this.#families.get(ref.name)
-    return ref.version === undefined ? family?.current : family?.byVersion.get(ref.version)?.instance
+  /** A revision also answers to its own name, whatever its share. */
+  #find(name: string): Family | undefined {
+    return this.#families.get(name) ?? this.#revisions.get(name)
   }
 
   #family(ref: ModelRef): Family {
-    const family = this.#families.get(ref.name)
+    const family = this.#find(ref.name)
     if (family === undefined) throw unknownModel(ref)
     return family
   }
 
   #slot(entry: ModelEntry): ModelSlot {
-    const { name, version } = entry.ref
-    let family = this.#families.get(name)
-    if (family === undefined) {
-      family = { slots: [], byVersion: new Map(), current: undefined }
-      this.#families.set(name, family)
-    }
+    const { version } = entry.ref
+    const family = this.#familyFor(entry)
     let slot = family.byVersion.get(version)
     if (slot === undefined) {
       slot = new ModelSlot(entry, {
@@ -143,7 +219,10 @@ export class ModelRepository implements Repository {
         limiter: this.#limiter,
         timers: this.#timers,
         maxWaiting: this.#maxWaiting,
-        changed: (changed) => this.#changed(changed),
+        changed: ({ status }) => {
+          settle(family)
+          this.#tell(status)
+        },
       })
       family.byVersion.set(version, slot)
       family.slots.push(slot)
@@ -152,15 +231,31 @@ export class ModelRepository implements Repository {
     return slot
   }
 
-  #changed(slot: ModelSlot): void {
-    const family = this.#families.get(slot.ref.name)
-    if (family !== undefined) settle(family)
-    for (const listener of this.#listeners) listener(slot.status)
+  /** The first revision of a name has all of its requests. */
+  #familyFor({ ref: { name }, revision }: ModelEntry): Family {
+    const known = revision === undefined ? this.#families.get(name) : this.#revisions.get(revision)
+    if (known !== undefined) return known
+    const family: Family = {
+      name,
+      revision,
+      requests: 0,
+      split: undefined,
+      slots: [],
+      byVersion: new Map(),
+      current: undefined,
+    }
+    if (revision !== undefined) this.#revisions.set(revision, family)
+    if (!this.#families.has(name)) this.#families.set(name, family)
+    return family
+  }
+
+  #tell(status: ModelStatus): void {
+    for (const listener of this.#listeners) listener(status)
   }
 
   /** Why a call cannot be taken, in KServe's words where the model exists and in Triton's where the version does not. */
   #unavailable(ref: ModelRef): InferenceError {
-    const family = this.#families.get(ref.name)
+    const family = this.#find(ref.name)
     if (family === undefined) return unknownModel(ref)
     if (ref.version !== undefined) {
       const slot = family.byVersion.get(ref.version)
@@ -173,6 +268,10 @@ export class ModelRepository implements Repository {
       ? new InferenceError('not_found', `Request for unknown model: '${ref.name}' has no available versions`)
       : notReady(newest)
   }
+}
+
+function instanceOf(family: Family | undefined, { version }: ModelRef): Leasable | undefined {
+  return version === undefined ? family?.current : family?.byVersion.get(version)?.instance
 }
 
 /** Chooses the version that answers where none is named, and tells each ready one of the others. */

@@ -22,6 +22,7 @@ export interface SlotSurroundings {
 
 export class ModelSlot {
   readonly ref: Required<ModelRef>
+  readonly #revision: string | undefined
   readonly #around: SlotSurroundings
   readonly #retiring = new Set<Promise<void>>()
   #state: ModelState = 'unloaded'
@@ -44,6 +45,7 @@ export class ModelSlot {
 
   constructor(entry: ModelEntry, around: SlotSurroundings) {
     this.ref = entry.ref
+    this.#revision = entry.revision
     this.#runtime = entry.runtime
     this.#around = around
   }
@@ -72,6 +74,7 @@ export class ModelSlot {
     const { idle, memory } = this.#standbys
     return {
       ref: this.ref,
+      ...(this.#revision === undefined ? {} : { revision: this.#revision }),
       state: this.#state,
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
       runtime: this.#runtime,
@@ -199,6 +202,7 @@ export class ModelSlot {
       {
         model: this.ref.name,
         version: this.ref.version,
+        ...(this.#revision === undefined ? {} : { revision: this.#revision }),
         runtime: entry.runtime,
         device: metadata.parameters?.['device'],
         placement: metadata.parameters?.['placement'],

@@ -11,6 +11,8 @@ export const standbyReasons: readonly StandbyReason[] = ['idle', 'memory']
 
 export interface ModelStatus {
   readonly ref: Required<ModelRef>
+  /** Whose version it is, where several revisions can serve the name. */
+  readonly revision?: string
   readonly state: ModelState
   /** Why it failed, what it waits for, or why it is in standby. */
   readonly reason?: string
