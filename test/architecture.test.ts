@@ -23,6 +23,8 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['runtimes/onnx/'],
   sharp: ['src/hooks/'],
   pino: ['src/telemetry/'],
+  tar: ['src/storage/'],
+  yauzl: ['src/storage/'],
 }
 
 interface Import {

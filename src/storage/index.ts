@@ -1,0 +1,6 @@
+/** The door of this room: a model's URI becomes a path. */
+export { defaultCacheDirectory } from './cache-paths.ts'
+export { fetchModel, type FetchedModel, type FetchOptions } from './fetch-model.ts'
+export { isUri, shownUri } from './location.ts'
+export type { FilePatterns } from './patterns.ts'
+export type { Progress } from './progress.ts'

@@ -1,0 +1,28 @@
+/** The client of a URI's store, imported when it is first used. */
+import { InferenceError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import type { Environment } from './environment.ts'
+import { httpStore } from './http-store.ts'
+import type { RemoteKind } from './location.ts'
+import type { Store } from './store.ts'
+
+export interface StoreOptions {
+  readonly environment: Environment
+  readonly log: Log
+}
+
+/** @throws InferenceError `failed_precondition` with the command to type where the client's package is not installed */
+export async function openStore(
+  { kind, uri }: { readonly kind: RemoteKind; readonly uri: string },
+  { environment }: StoreOptions,
+): Promise<Store> {
+  switch (kind) {
+    case 'http':
+      return httpStore(uri, environment)
+    case 's3':
+    case 'gs':
+    case 'azure':
+    case 'hf':
+      throw new InferenceError('unimplemented', `${kind} is not there yet`)
+  }
+}
