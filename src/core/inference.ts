@@ -31,7 +31,7 @@ export interface InferenceResponse {
 export interface RequestContext {
   readonly requestId: string
   /** The wire it came by, as metrics label it. */
-  readonly protocol: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2' | 'library'
+  readonly protocol: 'v1' | 'v2' | 'openai' | 'grpc-v1' | 'grpc-v2' | 'library'
   /** Fires on client disconnect, deadline, or shutdown. */
   readonly signal: AbortSignal
   /** The same as `signal.aborted` for who only looks: contexts make their signals when one is asked for. */

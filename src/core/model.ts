@@ -63,6 +63,8 @@ export interface ModelMetadata {
   readonly outputs: readonly TensorMetadata[]
   /** Answers through `stream` only, by any number of responses: a request for one response is refused. */
   readonly isDecoupled?: boolean
+  /** Protocols of the exchanges that `forward` answers: 'openai'. */
+  readonly protocols?: readonly string[]
   /** Facts worth showing: `device`, `device_reason`, `placement`, `opset`, … */
   readonly parameters?: Parameters
 }

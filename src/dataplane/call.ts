@@ -43,9 +43,19 @@ export interface CacheUse {
   readonly ms: number
 }
 
+/** What a stream of tokens shows while it passes. */
+export type TokenEvent =
+  /** The first text came, so long after the request. */
+  | { readonly kind: 'first'; readonly ms: number }
+  /** More text came, so long after the text before. */
+  | { readonly kind: 'next'; readonly ms: number }
+  /** All tokens of the request, told once, at its end. */
+  | { readonly kind: 'usage'; readonly promptTokens?: number; readonly completionTokens?: number }
+
 /** Sees each call go by: metrics and the payload log are observers. Must not throw. */
 export interface InferenceObserver {
   onRequest?(call: Call): void
   onResponse?(call: Call, response: InferenceResponse): void
   onError?(call: Call, error: InferenceError): void
+  onTokens?(call: Call, event: TokenEvent): void
 }

@@ -6,7 +6,7 @@ import { checkRequest } from '../core/signature.ts'
 import type { ModelHandle, Repository } from '../repository/repository.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
 import { VersionLabels } from '../repository/version-labels.ts'
-import type { Call, InferenceObserver, Timings, Verb } from './call.ts'
+import type { Call, InferenceObserver, Timings, TokenEvent, Verb } from './call.ts'
 import { timeoutOf, unlessAborted, withDeadline } from './deadline.ts'
 import { withForwardedHeaders } from './forwarded-headers.ts'
 import { finish, inferWith, postprocess, preprocess } from './infer.ts'
@@ -17,7 +17,7 @@ import type { ResponseCache } from './response-cache.ts'
 import type { ModelStatistics, StatisticsSource } from './statistics.ts'
 import { TraceSettings, type TraceSettingValues } from './trace-settings.ts'
 
-export type { Call, InferenceObserver, Timings, Verb } from './call.ts'
+export type { Call, InferenceObserver, Timings, TokenEvent, Verb } from './call.ts'
 
 /** What a server adds to the plain data plane; each part's doors are closed where it is absent. */
 export interface Extensions {
@@ -89,18 +89,20 @@ export class DataPlane {
 
   /**
    * Does work of a model that answers in a form of its own: leased, limited in time and observed as an inference is. Observers
-   * see no tensors; where the answer is an error to them, `work` rejects.
+   * see no tensors; where the answer is an error to them, `work` rejects. It tells them of tokens that pass.
    *
    * @throws InferenceError what `work` rejects with; as {@link infer}
    */
   async passThrough(
     model: ModelRef,
     context: RequestContext,
-    work: (handle: ModelHandle, context: RequestContext) => Promise<void>,
+    work: (handle: ModelHandle, context: RequestContext, tell: (event: TokenEvent) => void) => Promise<void>,
   ): Promise<void> {
     await this.#observed('infer', { model, inputs: [] }, context, async (handle, call) => {
       const started = performance.now()
-      await work(handle, call.context)
+      await work(handle, call.context, (event) => {
+        for (const observer of this.#observers) observer.onTokens?.(call, event)
+      })
       call.timings.predictMs = performance.now() - started
       return { model: handle.ref, outputs: [] }
     })

@@ -8,7 +8,7 @@ import { encodingFor } from './accept-encoding.ts'
 import type { Door } from './options.ts'
 import { givenIdOf } from './request-context.ts'
 import type { HttpContext } from './request-context.ts'
-import { answerOf } from './status.ts'
+import { answerOf, type ErrorAnswer } from './status.ts'
 
 export type Body = Uint8Array | readonly Uint8Array[]
 
@@ -96,10 +96,22 @@ function write(reply: FastifyReply, headers: string[], body: Body): void {
   } else raw.end(body)
 }
 
+/** The body of an error in the shape of a protocol. */
+export type ErrorShape = (answer: ErrorAnswer) => string
+
+const plainShape: ErrorShape = ({ message }) => errorBody(message)
+
 /** Answers with an error of any kind; what the caller is not told goes to the log. */
-export function sendError(door: Door, reply: FastifyReply, reason: unknown, context?: HttpContext): void {
+export function sendError(
+  door: Door,
+  reply: FastifyReply,
+  reason: unknown,
+  context?: HttpContext,
+  shape: ErrorShape = plainShape,
+): void {
   context?.release()
-  const { status, message, headers, error } = answerOf(reason, door.refuseStatus)
+  const answer = answerOf(reason, door.refuseStatus)
+  const { status, headers, error } = answer
   // Refusals are counted, not told one by one: an overloaded server does not drown in its own log.
   const isFault = status === 500
   if (isFault || door.log.isDebugEnabled) {
@@ -118,7 +130,7 @@ export function sendError(door: Door, reply: FastifyReply, reason: unknown, cont
   if (givenId !== undefined) reply.header('x-request-id', givenId)
   if (door.isDraining()) reply.header('connection', 'close')
   reply.headers(headers)
-  sendJson(reply, { error: message }, status)
+  reply.code(status).header('content-type', json).send(Buffer.from(shape(answer)))
 }
 
 /** Answers with a value as JSON; as bytes, because fastify adds a charset to text. */
@@ -129,7 +141,7 @@ export function sendJson(reply: FastifyReply, value: object, status = 200): void
     .send(Buffer.from(JSON.stringify(value)))
 }
 
-/** The one shape of every error. */
+/** The shape of every error but those of OpenAI's routes. */
 export function errorBody(message: string): string {
   return JSON.stringify({ error: message })
 }

@@ -14,7 +14,7 @@ export interface RestMetrics {
   /** Everything measured, as text of `contentType`. */
   expose(): Promise<{ readonly contentType: string; readonly text: string }>
   /** A request that was refused before the data plane saw it: a body that cannot be decoded, a server that drains. */
-  countRefusal(ref: ModelRef, protocol: 'v1' | 'v2', verb: Verb, code: ErrorCode): void
+  countRefusal(ref: ModelRef, protocol: RequestContext['protocol'], verb: Verb, code: ErrorCode): void
 }
 
 /** One request to a graph, as bytes. */

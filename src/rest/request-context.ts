@@ -20,7 +20,7 @@ export type ContextRequest = Pick<FastifyRequest, 'id' | 'raw'> & { readonly giv
 
 export class HttpContext implements RequestContext {
   readonly requestId: string
-  readonly protocol: 'v1' | 'v2'
+  readonly protocol: 'v1' | 'v2' | 'openai'
   readonly #request: ContextRequest
   readonly #inFlight: InFlight
   #record: Record<string, string> | undefined
@@ -32,7 +32,7 @@ export class HttpContext implements RequestContext {
   #timer: NodeJS.Timeout | undefined
 
   /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
-  constructor(protocol: 'v1' | 'v2', request: ContextRequest, inFlight: InFlight) {
+  constructor(protocol: HttpContext['protocol'], request: ContextRequest, inFlight: InFlight) {
     this.protocol = protocol
     this.requestId = request.id
     this.#request = request
