@@ -90,10 +90,16 @@ export interface Hooks {
   preprocess?(request: InferenceRequest, context: RequestContext): Promise<InferenceRequest>
   /** After batching, once per request: model output to answer. */
   postprocess?(response: InferenceResponse, context: RequestContext): Promise<InferenceResponse>
+  /** Answers an explain request as the caller sent it, by any number of predictions of the whole model, its hooks included. */
+  explain?(
+    request: InferenceRequest,
+    context: RequestContext,
+    predict: (request: InferenceRequest) => Promise<InferenceResponse>,
+  ): Promise<InferenceResponse>
 }
 
 /** A loaded model. */
-export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels'> {
+export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels' | 'explain'> {
   readonly metadata: ModelMetadata
   /** Memory that the loaded weights hold, in bytes. */
   readonly memoryBytes: number
@@ -107,6 +113,8 @@ export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels'> {
   readonly inlineBytes?: number | undefined
   /** Computes outputs from inputs. The signal fires when every caller of the batch is gone. */
   predict(batch: Batch, signal: AbortSignal): Promise<readonly Tensor[]>
+  /** Gets V2 gRPC requests with their message, {@link InferenceRequest.raw}, and undecoded elements: to pass them on. */
+  readonly takesRaw?: boolean
   /** Instead of `predict`, for a model that answers whole requests: a proxy, a transformer. Never batched. */
   infer?(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse>
   explain?(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse>

@@ -9,13 +9,16 @@ import { VersionLabels } from '../repository/version-labels.ts'
 import type { Call, InferenceObserver, Timings, TokenEvent, Verb } from './call.ts'
 import { timeoutOf, unlessAborted, withDeadline } from './deadline.ts'
 import { withForwardedHeaders } from './forwarded-headers.ts'
+import { explainWith } from './explain.ts'
 import { finish, inferWith, postprocess, preprocess } from './infer.ts'
 import { modelConfigOf, type ModelConfig } from './model-config.ts'
 import { ModelControl, type RepositoryControl } from './model-control.ts'
 import type { LogControl, Peers } from './peers.ts'
 import type { ResponseCache } from './response-cache.ts'
+import type { LimitTable } from './service-limits.ts'
 import type { ModelStatistics, StatisticsSource } from './statistics.ts'
 import { TraceSettings, type TraceSettingValues } from './trace-settings.ts'
+import { TracedContext } from './traced-context.ts'
 
 export type { Call, InferenceObserver, Timings, TokenEvent, Verb } from './call.ts'
 
@@ -32,6 +35,10 @@ export interface Extensions {
   readonly responseCache?: ResponseCache
   /** Headers whose whole name fits become request parameters. */
   readonly forwardedHeaders?: RegExp
+  /** Time and number of the requests of some models. */
+  readonly limits?: LimitTable
+  /** Names the model that answers in place of the one that is asked: a transformer, an explainer; undefined where it answers itself. */
+  readonly standIn?: (model: string, verb: Verb) => string | undefined
   /** Other processes that answer for this one; none where absent. */
   readonly peers?: Peers
 }
@@ -41,6 +48,8 @@ export class DataPlane {
   readonly modelControl: ModelControl
   readonly logSettings: LogControl | undefined
   readonly traceSettings = new TraceSettings()
+  /** Names of the models whose ready versions take V2 gRPC requests as they came; others are decoded at the door. */
+  readonly rawModels: ReadonlySet<string>
   readonly #repository: Repository
   readonly #observers: readonly InferenceObserver[]
   readonly #statistics: StatisticsSource | undefined
@@ -48,6 +57,8 @@ export class DataPlane {
   readonly #peers: Peers | undefined
   readonly #labels: VersionLabels
   readonly #cache: ResponseCache | undefined
+  readonly #limits: LimitTable | undefined
+  readonly #standIn: Extensions['standIn']
 
   constructor(repository: Repository, observers: readonly InferenceObserver[] = [], extensions: Extensions = {}) {
     this.#repository = repository
@@ -58,6 +69,9 @@ export class DataPlane {
     this.#forwardedHeaders = extensions.forwardedHeaders
     this.#peers = extensions.peers
     this.#labels = extensions.labels ?? new VersionLabels()
+    this.#limits = extensions.limits
+    this.#standIn = extensions.standIn
+    this.rawModels = rawModelsOf(repository)
     const cache = extensions.responseCache
     this.#cache = cache
     if (cache !== undefined) repository.onChange(({ ref, state }) => void (state === 'ready' || cache.forget(ref)))
@@ -110,16 +124,7 @@ export class DataPlane {
 
   /** @throws InferenceError `unimplemented` where the model has no explainer */
   explain(request: InferenceRequest, context: RequestContext): Promise<InferenceResponse> {
-    return this.#observed('explain', request, context, async (handle, call) => {
-      if (handle.model.explain === undefined) {
-        throw new InferenceError('unimplemented', `Model with name ${handle.ref.name} has no explainer.`)
-      }
-      const prepared = await preprocess(handle, call)
-      const started = performance.now()
-      const response = await handle.model.explain(prepared, call.context)
-      call.timings.explainMs = performance.now() - started
-      return postprocess(handle, call, response)
-    })
+    return this.#observed('explain', request, context, (handle, call) => explainWith(handle, call))
   }
 
   /**
@@ -139,7 +144,9 @@ export class DataPlane {
         await emit(response, true)
         return response
       }
-      const prepared = checkRequest(await preprocess(handle, call), handle.model.metadata, handle.model.maxBatchSize)
+      const asked = await preprocess(handle, call)
+      const { metadata, maxBatchSize } = handle.model
+      const prepared = asked.raw === undefined ? checkRequest(asked, metadata, maxBatchSize) : asked
       call.rows = rowsOf(prepared.inputs, handle.model.metadata)
       let last: InferenceResponse = { model: handle.ref, outputs: [] }
       // What the model takes, without what hooks and callers take in between.
@@ -238,12 +245,13 @@ export class DataPlane {
 
   async #observed(
     verb: Verb,
-    request: InferenceRequest,
+    asked: InferenceRequest,
     context: RequestContext,
     work: Work,
   ): Promise<InferenceResponse> {
     const timings: Timings = { preprocessMs: 0, queueMs: 0, predictMs: 0, postprocessMs: 0, explainMs: 0, totalMs: 0 }
     const pattern = this.#forwardedHeaders
+    const request = this.#standIn === undefined ? asked : withStandIn(asked, this.#standIn(asked.model.name, verb))
     const call: Call = {
       verb,
       request: pattern === undefined ? request : withForwardedHeaders(request, context.headers, pattern),
@@ -252,6 +260,7 @@ export class DataPlane {
     }
     const started = performance.now()
     for (const observer of this.#observers) observer.onRequest?.(call)
+    if (call.trace !== undefined) call.context = new TracedContext(context, call.trace)
     const leased = (handle: ModelHandle): Promise<InferenceResponse> => {
       call.ref = handle.ref
       return work(handle, call)
@@ -260,9 +269,11 @@ export class DataPlane {
       const { deadline } = context
       if (deadline !== undefined) call.deadline = deadline
       if (request.parameters !== undefined) this.#limit(call, started)
-      const response = await (call.deadline === undefined
-        ? this.#repository.use(request.model, leased)
-        : runInTime(call, deadline, () => this.#repository.use(request.model, leased)))
+      const limit = this.#limits?.of(request.model.name)
+      if (limit?.timeoutMs !== undefined) call.deadline = Math.min(call.deadline ?? Infinity, started + limit.timeoutMs)
+      const use = (): Promise<InferenceResponse> => this.#repository.use(request.model, leased)
+      const run = limit === undefined ? use : () => limit.run(call.context.signal, use)
+      const response = await (call.deadline === undefined ? run() : runInTime(call, deadline, run))
       timings.totalMs = performance.now() - started
       for (const observer of this.#observers) observer.onResponse?.(call, response)
       return response
@@ -285,6 +296,21 @@ export class DataPlane {
     if (scheduling?.queuePolicy !== undefined || scheduling?.queuePolicies !== undefined) call.timeoutMs = timeout
     else call.deadline = Math.min(call.deadline ?? Infinity, arrived + timeout)
   }
+}
+
+function withStandIn(request: InferenceRequest, name: string | undefined): InferenceRequest {
+  return name === undefined ? request : { ...request, model: { name } }
+}
+
+/** Kept up to date for as long as the repository lives. */
+function rawModelsOf(repository: Repository): ReadonlySet<string> {
+  const names = new Set<string>()
+  const look = ({ ref, metadata }: ModelStatus): void => {
+    if (metadata?.takesRaw === true) names.add(ref.name)
+  }
+  for (const status of repository.list()) look(status)
+  repository.onChange(look)
+  return names
 }
 
 type Work = (handle: ModelHandle, call: Call) => Promise<InferenceResponse>

@@ -22,7 +22,7 @@ export interface ModuleHookFile {
   readonly log: Log
 }
 
-const known = ['preprocess', 'postprocess', 'inputs', 'outputs']
+const known = ['preprocess', 'postprocess', 'explain', 'inputs', 'outputs']
 
 const tensors = z.array(
   z.strictObject({
@@ -33,8 +33,8 @@ const tensors = z.array(
 )
 
 /**
- * Imports an ES or CommonJS module and takes `preprocess(request, context)` and `postprocess(response, context)` from its
- * default export or its named ones, plain or async; `inputs` and `outputs` declare the signature that callers see. The
+ * Imports an ES or CommonJS module and takes `preprocess(request, context)`, `postprocess(response, context)` and
+ * `explain(request, context, predict)` from its default export or its named ones, plain or async; `inputs` and `outputs` declare the signature that callers see. The
  * functions get and give typed tensors. What they throw with one of the server's error codes as `code` goes to the caller;
  * anything else becomes `internal` and its details go to the log.
  *
@@ -63,12 +63,13 @@ function hooksIn(module: Readonly<Record<string, unknown>>): Readonly<Record<str
 function hooksOf(exported: Readonly<Record<string, unknown>>, file: ModuleHookFile): Hooks {
   const preprocess = functionOf(exported, 'preprocess', file)
   const postprocess = functionOf(exported, 'postprocess', file)
-  if (preprocess === undefined && postprocess === undefined) {
+  const explain = functionOf(exported, 'explain', file)
+  if (preprocess === undefined && postprocess === undefined && explain === undefined) {
     const names = Object.keys(exported).filter((name) => name !== 'default' && name !== 'module.exports')
     const near = names.map((name) => nearest(name, known)).find((name) => name !== undefined)
     const there = names.length === 0 ? 'nothing' : names.join(', ')
     const meant = near === undefined ? '' : `; did you mean ${near}?`
-    throw broken(`hook ${file.path} must export preprocess, postprocess or both; it exports ${there}${meant}`)
+    throw broken(`hook ${file.path} must export preprocess, postprocess or explain; it exports ${there}${meant}`)
   }
   const inputs = tensorsOf(exported, 'inputs', file)
   const outputs = tensorsOf(exported, 'outputs', file)
@@ -77,10 +78,12 @@ function hooksOf(exported: Readonly<Record<string, unknown>>, file: ModuleHookFi
     ...(outputs && { outputs }),
     ...(preprocess && { preprocess: guarded(preprocess, { step: 'preprocess', part: 'inputs', file }) }),
     ...(postprocess && { postprocess: guarded(postprocess, { step: 'postprocess', part: 'outputs', file }) }),
+    ...(explain && { explain: guardedExplain(explain, { step: 'explain', part: 'outputs', file }) }),
   }
 }
 
-type HookFunction = (subject: unknown, context: RequestContext) => unknown
+type HookFunction = (subject: unknown, context: RequestContext, predict?: Predict) => unknown
+type Predict = (request: InferenceRequest) => Promise<InferenceResponse>
 
 function functionOf(exported: Readonly<Record<string, unknown>>, name: string, file: ModuleHookFile) {
   const value = exported[name]
@@ -105,7 +108,7 @@ function tensorsOf(
 }
 
 interface Guard {
-  readonly step: 'preprocess' | 'postprocess'
+  readonly step: 'preprocess' | 'postprocess' | 'explain'
   readonly part: 'inputs' | 'outputs'
   readonly file: ModuleHookFile
 }
@@ -113,25 +116,35 @@ interface Guard {
 /** The function with its faults told to the log and its result checked: a wrong array would crash native code. */
 function guarded<T extends InferenceRequest | InferenceResponse>(
   run: HookFunction,
-  { step, part, file }: Guard,
+  guard: Guard,
 ): (subject: T, context: RequestContext) => Promise<T> {
-  const name = basename(file.path)
   return async (subject, context) => {
-    try {
-      const result = await run(subject, context)
-      checkTensors(result, part)
-      return { ...subject, ...(result as T) } // checked: it has the one part that a hook may change
-    } catch (reason) {
-      const known = callerError(reason)
-      if (known !== undefined) throw known
-      const detail = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)
-      file.log.error(
-        { model: file.model, hook: name, step, requestId: context.requestId, reason: detail },
-        'hook failed',
-      )
-      const text = `hook '${name}' of model '${file.model}' failed in ${step}`
-      throw new InferenceError('internal', text, { cause: reason })
-    }
+    const result = await checked(guard, context, () => run(subject, context))
+    return { ...subject, ...(result as T) } // checked: it has the one part that a hook may change
+  }
+}
+
+function guardedExplain(run: HookFunction, guard: Guard): NonNullable<Hooks['explain']> {
+  return async (request, context, predict) => {
+    const result = await checked(guard, context, () => run(request, context, predict))
+    const { outputs } = result as InferenceResponse // checked: the only part that is taken
+    const ref = { name: request.model.name, version: request.model.version ?? '' }
+    return { ...(request.id === undefined ? {} : { id: request.id }), model: ref, outputs }
+  }
+}
+
+async function checked({ step, part, file }: Guard, context: RequestContext, run: () => unknown): Promise<unknown> {
+  try {
+    const result = await run()
+    checkTensors(result, part)
+    return result
+  } catch (reason) {
+    const known = callerError(reason)
+    if (known !== undefined) throw known
+    const detail = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)
+    const hook = basename(file.path)
+    file.log.error({ model: file.model, hook, step, requestId: context.requestId, reason: detail }, 'hook failed')
+    throw new InferenceError('internal', `hook '${hook}' of model '${file.model}' failed in ${step}`, { cause: reason })
   }
 }
 

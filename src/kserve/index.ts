@@ -3,3 +3,13 @@ export type { Manifest, Manifests, SecretContent, ServiceAccountContent } from '
 export { plan } from './plan.ts'
 export type { Plan, PlannedGraph, PlannedModel, PlannedService, PlanOptions } from './plan.ts'
 export { readManifests } from './read-manifests.ts'
+export type { PlannedHook } from './plan-components.ts'
+export type {
+  ByRole,
+  ComponentRole,
+  ComponentWay,
+  LogMode,
+  PlannedComponent,
+  PlannedLimits,
+  PlannedLogger,
+} from './service-plan.ts'

@@ -2,6 +2,9 @@
 import { unservedReason } from '../repository/formats.ts'
 import type { SpecPath } from '../graph/index.ts'
 import type { DocumentComplaints } from './complaints.ts'
+import { limitsOf, loggersOf } from './component-options.ts'
+import { idleSecondsOf } from './idle.ts'
+import { planComponents } from './plan-components.ts'
 import { runtimeContainer, servedName, tellContainer } from './container.ts'
 import { anyFormat, installedRuntime, ownRuntime } from './known-runtimes.ts'
 import type { Manifest } from './manifests.ts'
@@ -10,7 +13,7 @@ import type { PlannedModel, PlannedService, PlanOptions } from './plan.ts'
 import { predictorModel, storageOf, type PredictorModel } from './predictor.ts'
 import type { InferenceServiceSpec, Protocol } from './schemas.ts'
 import { selectRuntime, type RuntimeManifest, type RuntimeRequest, type Selection } from './select-runtime.ts'
-import { refuseComponents, tellUnhonoured } from './unhonoured.ts'
+import { tellUnhonoured } from './unhonoured.ts'
 import { schedulingOf, sessionsOf } from './scaling.ts'
 
 type ServiceManifest = Manifest<InferenceServiceSpec>
@@ -32,7 +35,7 @@ export function planService(
     return undefined
   }
   const { predictor } = manifest.spec
-  refuseComponents(manifest.spec, complaints)
+  const { hooks, components } = planComponents(manifest, options.allowCommands === true, complaints)
   const asked = predictorModel(predictor, complaints)
   if (asked === undefined) return undefined
   tellUnhonoured(manifest, asked, complaints)
@@ -47,6 +50,8 @@ export function planService(
   }
   const instances = sessionsOf(predictor, complaints)
   const scheduling = schedulingOf(predictor)
+  const idleSeconds = idleSecondsOf(predictor.minReplicas, manifest.annotations, complaints)
+  const canary = predictor.canaryTrafficPercent
   return {
     model: {
       name,
@@ -54,6 +59,8 @@ export function planService(
       ...(asked.format === anyFormat ? {} : { format: asked.format }),
       ...(instances === undefined ? {} : { instances }),
       ...(scheduling === undefined ? {} : { scheduling }),
+      ...(idleSeconds === undefined ? {} : { idleSeconds }),
+      ...(hooks.length === 0 ? {} : { hooks }),
       place: path.place,
     },
     service: {
@@ -62,6 +69,10 @@ export function planService(
       model: name,
       protocol: callProtocol(asked, selected),
       runtime: selected.runtime.name,
+      components,
+      limits: limitsOf(manifest),
+      loggers: loggersOf(manifest, options.hasPayloadSink === true, complaints),
+      ...(canary === undefined ? {} : { canaryTrafficPercent: canary }),
     },
   }
 }

@@ -4,7 +4,9 @@ import type { SpecPath } from '../graph/index.ts'
 import { Complaints, type DocumentComplaints } from './complaints.ts'
 import type { Manifest, Manifests } from './manifests.ts'
 import { planGraph } from './plan-graph.ts'
+import type { PlannedHook } from './plan-components.ts'
 import { planService } from './plan-service.ts'
+import type { ByRole, PlannedComponent, PlannedLimits, PlannedLogger } from './service-plan.ts'
 
 /** A model of an InferenceService. */
 export interface PlannedModel {
@@ -16,6 +18,10 @@ export interface PlannedModel {
   readonly format?: string
   readonly instances?: number
   readonly scheduling?: SchedulingOptions
+  /** Without a request for so long it is unloaded until the next one. */
+  readonly idleSeconds?: number
+  /** Modules of transformer and explainer, around those that the model itself names. */
+  readonly hooks?: readonly PlannedHook[]
   /** Where the manifest says so: `isvc.yaml:12`. */
   readonly place: string
 }
@@ -29,6 +35,12 @@ export interface PlannedService {
   readonly protocol: 'v1' | 'v2'
   /** The ServingRuntime that was chosen. */
   readonly runtime: string
+  /** Transformer and explainer that run outside of this process. */
+  readonly components: readonly PlannedComponent[]
+  readonly limits: ByRole<PlannedLimits>
+  readonly loggers: ByRole<PlannedLogger>
+  /** Of the predictor: the share of the requests that the newest revision gets, 0 to 100. */
+  readonly canaryTrafficPercent?: number
 }
 
 export interface PlannedGraph {
@@ -56,6 +68,10 @@ export interface PlanOptions {
   readonly formats: readonly string[]
   /** Directories that stand for PersistentVolumeClaims, by name. */
   readonly claims?: ReadonlyMap<string, string>
+  /** Transformers and explainers may be programs that the server starts. */
+  readonly allowCommands?: boolean
+  /** There is a sink for loggers that name none. */
+  readonly hasPayloadSink?: boolean
 }
 
 /** The format of the names of InferenceServices and InferenceGraphs. */

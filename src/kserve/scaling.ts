@@ -14,9 +14,6 @@ export function sessionsOf(
   if (maxReplicas !== undefined && maxReplicas > 0 && (minReplicas ?? 1) > maxReplicas) {
     complaints.error(['spec', 'predictor', 'maxReplicas'], 'MaxReplicas cannot be less than MinReplicas.')
   }
-  if (minReplicas === 0) {
-    complaints.warn(['spec', 'predictor', 'minReplicas'], 'the model stays loaded while nobody asks for it')
-  }
   if (minReplicas === undefined || minReplicas < 2) return maxReplicas === 1 ? 1 : undefined
   if (minReplicas > mostSessions) {
     complaints.warn(['spec', 'predictor', 'minReplicas'], `a model has at most ${mostSessions} sessions in one server`)

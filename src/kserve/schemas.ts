@@ -27,6 +27,7 @@ const variable = z.looseObject({ name: text, value: text.optional() })
 export const container = z.looseObject({
   name: text.optional(),
   image: text.optional(),
+  command: z.array(text).max(10_000).optional(),
   args: z.array(text).max(10_000).optional(),
   env: z.array(variable).max(10_000).optional(),
   resources: z.looseObject({}).optional(),
@@ -79,6 +80,38 @@ const batcher = z.looseObject({
   timeout: count.optional(),
 })
 
+/** KServe's, of its agent. */
+export const logger = z.looseObject({
+  mode: z.enum(['all', 'request', 'response']),
+  url: text.optional(),
+  metadataHeaders: z.array(text).max(100).optional(),
+  metadataAnnotations: z.array(text).max(100).optional(),
+  storage: z.looseObject({}).optional(),
+  marshallerUrl: text.optional(),
+  batchSize: count.optional(),
+  batchInterval: z.unknown().optional(),
+})
+
+/** What predictor, transformer and explainer have in common. */
+const common = {
+  minReplicas: count.optional(),
+  maxReplicas: count.optional(),
+  containerConcurrency: count.optional(),
+  /** Seconds. */
+  timeout: count.optional(),
+  canaryTrafficPercent: z.int().min(0).max(100).optional(),
+  logger: logger.optional(),
+  batcher: batcher.optional(),
+}
+
+/** A transformer or an explainer. */
+export const component = z.looseObject({
+  ...common,
+  containers: z.array(container).max(100).optional(),
+  /** Where its work is done, for Servable: KServe knows no such field. */
+  servable: z.strictObject({ module: text.optional(), url: text.optional() }).optional(),
+})
+
 export const predictor = z.looseObject({
   model: model.optional(),
   ...legacyShape(),
@@ -89,14 +122,7 @@ export const predictor = z.looseObject({
     .array(z.looseObject({ uri: text, mountPath: text.optional() }))
     .max(1000)
     .optional(),
-  minReplicas: count.optional(),
-  maxReplicas: count.optional(),
-  containerConcurrency: count.optional(),
-  /** Seconds. */
-  timeout: count.optional(),
-  canaryTrafficPercent: z.int().min(0).max(100).optional(),
-  logger: z.looseObject({}).optional(),
-  batcher: batcher.optional(),
+  ...common,
 })
 
 function legacyShape() {
@@ -118,8 +144,8 @@ function legacyShape() {
 
 export const inferenceService = z.looseObject({
   predictor,
-  transformer: z.looseObject({}).optional(),
-  explainer: z.looseObject({}).optional(),
+  transformer: component.optional(),
+  explainer: component.optional(),
   canary: z.array(z.looseObject({})).optional(),
 })
 
@@ -158,6 +184,7 @@ export const serviceAccount = z.looseObject({
 })
 
 export type Container = z.infer<typeof container>
+export type Component = z.infer<typeof component>
 export type Implementation = z.infer<typeof implementation>
 export type Predictor = z.infer<typeof predictor>
 export type InferenceServiceSpec = z.infer<typeof inferenceService>

@@ -3,9 +3,11 @@ import type { SpecPath } from '../graph/index.ts'
 import type { DocumentComplaints } from './complaints.ts'
 import { componentFields, containerFields, podFields, runtimeFields } from './fields.ts'
 import {
+  component,
   container,
   inferenceService,
   legacyFormats,
+  logger,
   model,
   predictor,
   servingRuntime,
@@ -15,6 +17,8 @@ import {
 
 const fieldsOfPredictor = [...Object.keys(predictor.shape), ...componentFields, ...podFields]
 const fieldsOfModel = [...Object.keys(model.shape), ...containerFields]
+const fieldsOfComponent = [...Object.keys(component.shape), 'art', ...componentFields, ...podFields]
+const fieldsOfLogger = Object.keys(logger.shape)
 const fieldsOfContainer = [...Object.keys(container.shape), ...containerFields]
 const fieldsOfRuntime = [...Object.keys(servingRuntime.shape), ...runtimeFields]
 
@@ -24,6 +28,14 @@ export function warnOfUnknownServiceFields(spec: InferenceServiceSpec, complaint
   const { predictor: given } = spec
   const base = ['spec', 'predictor']
   look(given, fieldsOfPredictor, base)
+  if (given.logger) look(given.logger, fieldsOfLogger, [...base, 'logger'])
+  for (const role of ['transformer', 'explainer'] as const) {
+    const part = spec[role]
+    if (part === undefined) continue
+    look(part, fieldsOfComponent, ['spec', role])
+    part.containers?.forEach((each, index) => look(each, fieldsOfContainer, ['spec', role, 'containers', index]))
+    if (part.logger) look(part.logger, fieldsOfLogger, ['spec', role, 'logger'])
+  }
   if (given.model) {
     look(given.model, fieldsOfModel, [...base, 'model'])
     look(given.model.modelFormat, ['name', 'version'], [...base, 'model', 'modelFormat'])

@@ -10,14 +10,22 @@ import { candidateOfFile, stemOf, type Candidate, type DirectoryListing } from '
 import { unservedReason } from './formats.ts'
 import type { HookSpec, ModelYaml } from './model-yaml.ts'
 import { schedulingOptions } from './scheduling-yaml.ts'
+import type { TritonConfig } from './triton/config-schema.ts'
+import type { VersionPolicy } from './triton/declared.ts'
 import type { DeclaredWarmUp } from './warm-up-requests.ts'
 
 /** A hook with its files found; all paths absolute. */
 export type DeclaredHook =
-  | { readonly kind: 'module'; readonly path: string }
+  | {
+      readonly kind: 'module'
+      readonly path: string
+      /** The directory that it must lie in, where that is not the model's. */
+      readonly root?: string
+    }
   | { readonly kind: 'image'; readonly options: ImageOptions }
   | { readonly kind: 'labels'; readonly options: LabelsOptions; readonly file: string }
   | { readonly kind: 'class-names'; readonly file: string }
+  | { readonly kind: 'triton'; readonly config: TritonConfig }
 
 export type DiscoveredModel =
   | {
@@ -32,6 +40,8 @@ export type DiscoveredModel =
       /** First to last, as `preprocess` runs. */
       readonly hooks: readonly DeclaredHook[]
       readonly warmUp?: DeclaredWarmUp
+      /** As its `config.pbtxt` has it. */
+      readonly config?: TritonConfig
       /** Versions of this model by label. */
       readonly versionLabels?: Readonly<Record<string, number>>
       /** Without a request for so long it is unloaded until the next one. */
@@ -55,12 +65,16 @@ export interface ModelDefaults {
   readonly maxQueueSize: number
   readonly scheduling?: SchedulingOptions
   readonly idleMs?: number
+  /** Around those of the model's own. */
+  readonly hooks?: readonly DeclaredHook[]
 }
 
-/** A model.yaml and the directory that its paths start from. */
+/** A model.yaml, or what says the same, and the directory that its paths start from. */
 export interface Declared {
   readonly yaml: ModelYaml
   readonly directory: string
+  /** Where it says so by a `config.pbtxt`. */
+  readonly triton?: { readonly config: TritonConfig; readonly versions: VersionPolicy }
 }
 
 export interface Found {
@@ -98,13 +112,19 @@ export async function discoveredModel(
   const hooks = resolveHooks(found.declared)
   const idleMs = yaml.idle_seconds === undefined ? defaults.idleMs : yaml.idle_seconds * 1000
   if (typeof hooks === 'string') return failed(found, source, hooks)
+  const config = found.declared.find(({ triton }) => triton !== undefined)?.triton?.config
   return {
     kind: 'found',
     spec: specOf(found.ref, chosen, yaml, defaults),
     root: found.root,
     source,
     ...(yaml.runtime === undefined ? {} : { runtime: yaml.runtime }),
-    hooks,
+    hooks: [
+      ...(defaults.hooks ?? []),
+      ...hooks,
+      ...(config === undefined ? [] : [{ kind: 'triton', config } as const]),
+    ],
+    ...(config === undefined ? {} : { config }),
     ...warmUpOf(found.declared),
     ...(idleMs === undefined ? {} : { idleMs }),
     ...(yaml.version_labels === undefined ? {} : { versionLabels: yaml.version_labels }),

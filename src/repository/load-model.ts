@@ -11,6 +11,7 @@ import type { ScheduledModel } from '../scheduling/scheduler.ts'
 import type { DeclaredHook, DiscoveredModel } from './discovered-model.ts'
 import type { LoadedModel, ModelEntry } from './entry.ts'
 import { outerSignature } from './served-metadata.ts'
+import { createConfigHooks } from './triton/config-hooks.ts'
 import { warmUpRequests } from './warm-up-requests.ts'
 
 /** The runtimes that are installed; both look-ups throw InferenceError where there is none. */
@@ -57,7 +58,14 @@ async function loadFound(found: FoundModel, options: LoadOptions, signal: AbortS
     const requests = await warmUpRequests(found.warmUp, { ...found, model, hooks }, options.log, signal)
     const scheduled = await options.schedule(model, found.spec, { requests, signal })
     const { scheduling, isCached = false } = found.spec
-    return { model: scheduled, hooks, isCached, ...(scheduling === undefined ? {} : { scheduling }) }
+    const { config } = found
+    return {
+      model: scheduled,
+      hooks,
+      isCached,
+      ...(config === undefined ? {} : { config }),
+      ...(scheduling === undefined ? {} : { scheduling }),
+    }
   } catch (reason) {
     await model.close()
     throw reason
@@ -73,17 +81,19 @@ async function createHooks(found: FoundModel, inner: Signature, log: Log): Promi
   return hooks
 }
 
-function createHook(hook: DeclaredHook, found: FoundModel, inner: Signature, log: Log): Promise<Hooks> {
+async function createHook(hook: DeclaredHook, found: FoundModel, inner: Signature, log: Log): Promise<Hooks> {
   const { root, spec } = found
   switch (hook.kind) {
     case 'module':
-      return loadModuleHook({ path: hook.path, root, model: spec.ref.name, log })
+      return loadModuleHook({ path: hook.path, root: hook.root ?? root, model: spec.ref.name, log })
     case 'image':
       return createImageHook(hook.options, inner)
     case 'labels':
       return createLabelsHook({ options: hook.options, path: hook.file, root }, inner)
     case 'class-names':
       return createClassNames({ path: hook.file, root }, inner)
+    case 'triton':
+      return createConfigHooks(spec.ref.name, hook.config, inner)
   }
 }
 

@@ -19,7 +19,7 @@ export function outerSignature(inner: Signature, hooks: readonly Hooks[]): Signa
 /** @param versions ready versions of the model, oldest first */
 export function servedMetadata(
   ref: Required<ModelRef>,
-  { model, hooks, scheduling, isCached = false }: LoadedModel,
+  { model, hooks, scheduling, isCached = false, config }: LoadedModel,
   versions: readonly string[],
 ): ServedMetadata {
   const labels = hooks.flatMap((hook) => [...(hook.labels ?? [])])
@@ -28,10 +28,12 @@ export function servedMetadata(
     ...outerSignature(model.metadata, hooks),
     ref,
     versions,
-    hasExplainer: model.explain !== undefined,
+    hasExplainer: model.explain !== undefined || hooks.some((hook) => hook.explain !== undefined),
     maxBatchSize: model.maxBatchSize,
     ...(labels.length === 0 ? {} : { labels: new Map(labels) }),
     ...(scheduling === undefined ? {} : { scheduling }),
+    ...(model.takesRaw === true && hooks.length === 0 ? { takesRaw: true } : {}),
     ...(isCached ? { isCached } : {}),
+    ...(config === undefined ? {} : { config }),
   }
 }

@@ -37,6 +37,29 @@ export interface RestGraphs {
   answer(exchange: GraphExchange): Promise<GraphReply | ExplainedReply>
 }
 
+/** One request to a model that a component answers, as bytes. */
+export interface ComponentExchange {
+  /** With its query. */
+  readonly path: string
+  readonly body: Uint8Array
+  readonly context: RequestContext
+}
+
+export interface ComponentReply {
+  readonly status: number
+  /** Names in lower case, without those of the connection. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+/** Transformers and explainers as this door sees them. */
+export interface RestComponents {
+  /** The name of the component that answers for a model; undefined where it answers itself. */
+  standIn(model: string, verb: Verb): string | undefined
+  /** @throws InferenceError where the component has no answer */
+  answer(dataPlane: DataPlane, name: string, exchange: ComponentExchange): Promise<ComponentReply>
+}
+
 export interface RestOptions {
   readonly dataPlane: DataPlane
   readonly metrics: RestMetrics
@@ -55,6 +78,8 @@ export interface RestOptions {
   readonly refuseStatus?: RefuseStatus
   /** Inference graphs; none where absent. */
   readonly graphs?: RestGraphs
+  /** Transformers and explainers outside of this process; none where absent. */
+  readonly components?: RestComponents
   /** How answers to CloudEvents are marked. */
   readonly cloudEvents?: CloudEventOptions
   /** False makes `/v2/health/live` answer 503. */
@@ -76,6 +101,7 @@ export interface Door {
   readonly refuseStatus: RefuseStatus
   readonly cloudEvents: CloudEventOptions
   readonly graphs: RestGraphs | undefined
+  readonly components: RestComponents | undefined
   readonly isLive: () => boolean
   readonly isDraining: () => boolean
   readonly inFlight: InFlight
@@ -95,6 +121,7 @@ export function openDoor(options: RestOptions): Door {
     refuseStatus: options.refuseStatus ?? 503,
     cloudEvents: options.cloudEvents ?? {},
     graphs: options.graphs,
+    components: options.components,
     isLive: options.isLive ?? (() => true),
     isDraining: options.isDraining ?? (() => false),
     inFlight: new InFlight(),

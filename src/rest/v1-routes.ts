@@ -9,6 +9,7 @@ import type { Verb } from '../dataplane/dataplane.ts'
 import { sendError, sendInference, sendJson } from './answer.ts'
 import { answerCloudEvent, isCloudEvent, readCloudEvent } from './cloud-events.ts'
 import type { CloudEvent } from './cloud-events.ts'
+import { answerByComponent } from './component-routes.ts'
 import { answerGraph } from './graph-routes.ts'
 import { refuse, refuseWhileDraining } from './inference.ts'
 import type { Door } from './options.ts'
@@ -76,6 +77,11 @@ async function answer(door: Door, target: CallTarget, request: V1Request, reply:
   let call: DecodedCall
   try {
     const { inputs } = door.dataPlane.metadata(target.ref)
+    const { components } = door
+    if (components?.standIn(target.ref.name, verbOf(target.verb)) !== undefined) {
+      await answerByComponent(door, reply, context, { model: target.ref.name, verb: verbOf(target.verb) })
+      return
+    }
     const body = request.body as Buffer // what the one content type parser makes
     const isGraph = target.verb === 'predict' && door.graphs?.has(target.ref.name) === true
     if (isGraph && !isCloudEvent(request.raw.headers, request.givenContentType)) {

@@ -8,6 +8,7 @@ import type { Parameters } from '../core/tensor.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
 import { sendError, sendInference, sendJson } from './answer.ts'
 import { headerLengthOf } from './body.ts'
+import { answerByComponent } from './component-routes.ts'
 import { answerGraph } from './graph-routes.ts'
 import { refuse, refuseWhileDraining } from './inference.ts'
 import type { Door } from './options.ts'
@@ -67,6 +68,10 @@ function addModelRoutes(app: FastifyInstance, door: Door, path: string): void {
 async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }>, reply: FastifyReply): Promise<void> {
   const context = new HttpContext('v2', request, door.inFlight)
   const ref = refOf(request.params)
+  if (door.components?.standIn(ref.name, 'infer') !== undefined) {
+    await answerByComponent(door, reply, context, { model: ref.name, verb: 'infer' })
+    return
+  }
   let decoded: V2Call
   try {
     const body = request.body as Buffer // what the one content type parser makes

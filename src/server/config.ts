@@ -50,6 +50,19 @@ export const serveSettings = {
     value: 'CLAIM=PATH',
     description: 'directory that stands for a PersistentVolumeClaim in pvc:// URIs of manifests',
   }),
+  allowCommands: setting({
+    parse: flag,
+    default: false,
+    value: '',
+    isSwitch: true,
+    description: 'start the commands of transformers and explainers in manifests as programs of this user',
+  }),
+  predictorPort: setting<number | undefined>({
+    parse: port,
+    default: undefined,
+    value: 'PORT',
+    description: 'port on which transformers and explainers find the models themselves; any free one of the loopback',
+  }),
   host: setting({
     parse: string,
     default: '127.0.0.1',
@@ -148,6 +161,18 @@ export const serveSettings = {
     value: 'SIZE',
     description: 'largest request body, compressed or not: 64MiB, 1GB',
   }),
+  otlpEndpoint: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'URL',
+    description: 'collector that gets spans by OTLP over HTTP: http://collector:4318; else OTEL_EXPORTER_OTLP_ENDPOINT',
+  }),
+  traceRatio: setting({
+    parse: share,
+    default: 1,
+    value: '0…1',
+    description: 'share of the traces that begin here and are kept; those of callers follow the callers',
+  }),
   modelControl: setting<'none' | 'explicit'>({
     parse: choice('none', 'explicit'),
     default: 'explicit',
@@ -213,6 +238,12 @@ function claim(text: string): readonly [string, string] {
   const [, name, path] = /^([^=/]+)=(.+)$/s.exec(text) ?? []
   if (name === undefined || path === undefined) throw new Error(`expected CLAIM=PATH, got '${text}'`)
   return [name, path]
+}
+
+function share(text: string): number {
+  const number = Number(text)
+  if (text.trim() !== '' && number >= 0 && number <= 1) return number
+  throw new Error(`expected a number from 0 to 1, got '${text}'`)
 }
 
 function workerCount(text: string): number | 'auto' {

@@ -21,12 +21,16 @@ interface ServerGraphs {
  * @throws InferenceError `invalid_argument` with everything that is wrong, each with file and line
  */
 export async function planOf(
-  { file, pvc }: Pick<ServeConfig, 'file' | 'pvc'>,
+  { file, pvc, allowCommands }: Pick<ServeConfig, 'file' | 'pvc' | 'allowCommands'>,
   formats: readonly string[],
   log: Log,
 ): Promise<Plan | undefined> {
   if (file.length === 0) return undefined
-  const planned = plan(await readManifests(file), { formats, claims: new Map(pvc) })
+  const planned = plan(await readManifests(file), {
+    formats,
+    claims: new Map(pvc),
+    allowCommands,
+  })
   await checkPaths(planned.models)
   for (const warning of planned.warnings) log.warn({ warning }, 'manifest')
   for (const { name, namespace, model, runtime } of planned.services) {
@@ -37,9 +41,11 @@ export async function planOf(
 
 async function checkPaths(models: readonly PlannedModel[]): Promise<void> {
   const missing = await Promise.all(
-    models.map(async ({ path, place }) =>
-      (await stat(path).catch(() => undefined)) === undefined ? [`${place}: ${path} does not exist`] : [],
-    ),
+    models
+      .flatMap((model) => [model, ...(model.hooks ?? [])])
+      .map(async ({ path, place }) =>
+        (await stat(path).catch(() => undefined)) === undefined ? [`${place}: ${path} does not exist`] : [],
+      ),
   )
   const all = missing.flat()
   if (all.length > 0) throw new InferenceError('invalid_argument', all.join('\n'))
@@ -48,13 +54,15 @@ async function checkPaths(models: readonly PlannedModel[]): Promise<void> {
 /** The models of a plan as sources of a server. */
 export function modelsOf({ models }: Plan): Readonly<Record<string, PlacedModel>> {
   return Object.fromEntries(
-    models.map(({ name, path, format, instances, scheduling }) => [
+    models.map(({ name, path, format, instances, scheduling, idleSeconds, hooks }) => [
       name,
       {
         path,
         ...(format === undefined ? {} : { format }),
         ...(instances === undefined ? {} : { instances }),
         ...(scheduling === undefined ? {} : { scheduling }),
+        ...(idleSeconds === undefined ? {} : { idleSeconds }),
+        ...(hooks === undefined ? {} : { hooks }),
       },
     ]),
   )

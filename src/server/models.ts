@@ -23,6 +23,8 @@ export interface PlacedModel {
   readonly scheduling?: SchedulingOptions
   /** Without a request for so long it is unloaded until the next one. */
   readonly idleSeconds?: number
+  /** Modules around the hooks of its model.yaml, absolute paths; each must lie in its `root`. */
+  readonly hooks?: readonly { readonly path: string; readonly root: string }[]
 }
 
 /** Models by name, or paths whose models name themselves. */
@@ -110,7 +112,7 @@ interface Paths extends Omit<PlacedModel, 'path'> {
 }
 
 async function fromPaths(
-  { paths, name, format, instances, scheduling, idleSeconds }: Paths,
+  { paths, name, format, instances, scheduling, idleSeconds, hooks = [] }: Paths,
   config: ServeConfig,
   registry: RuntimeRegistry,
   log: Log,
@@ -126,6 +128,7 @@ async function fromPaths(
       scheduling: { ...schedulingDefaults(config), ...scheduling },
       ...(instances === undefined ? {} : { instances }),
       ...(idleSeconds === undefined ? {} : { idleMs: idleSeconds * 1000 }),
+      hooks: hooks.map((hook) => ({ kind: 'module', path: hook.path, root: hook.root })),
     },
     log,
   })

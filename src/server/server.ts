@@ -8,16 +8,23 @@ import { DataPlane, type Extensions } from '../dataplane/dataplane.ts'
 import { withDeadline } from '../dataplane/deadline.ts'
 import type { LogSettings } from '../dataplane/log-settings.ts'
 import { ResponseCache } from '../dataplane/response-cache.ts'
+import { LimitTable } from '../dataplane/service-limits.ts'
 import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
+import type { PlannedService } from '../kserve/index.ts'
 import { ModelRepository } from '../repository/model-repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
 import { VersionLabels } from '../repository/version-labels.ts'
 import { createRestApp } from '../rest/app.ts'
 import { GraphCounts } from '../telemetry/graph-counts.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import type { OtlpExporter } from '../telemetry/otlp-exporter.ts'
 import { Statistics } from '../telemetry/statistics.ts'
 import { defaultGrpcPort, listenFailure, portOf, portsOf, urlHost, type Addresses, type Ports } from './addresses.ts'
 import { endsWithin, type CloseOptions, type ClosingStep } from './closing.ts'
+import { Components } from './components/components.ts'
+import { Forwarder } from './components/forwarder.ts'
+import { PredictorDoor } from './components/predictor-door.ts'
+import { setLimits } from './components/limits.ts'
 import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import type { ModelFinder } from './configured-models.ts'
@@ -32,6 +39,7 @@ import { openLog } from './open-log.ts'
 import { RunningCalls } from './running-calls.ts'
 import { leaveTerminationMessage } from './termination-log.ts'
 import { readTls } from './tls.ts'
+import { tracingOf } from './tracing.ts'
 import { version } from './version.ts'
 
 /** Left for closing once a drain is cut off, so that all of it stays within `drainSeconds`. */
@@ -50,6 +58,9 @@ export interface ServerOptions
 interface ServerParts {
   readonly sources: readonly ServedModelSource[]
   readonly graphs: GivenGraphs
+  /** Of manifests. */
+  readonly services: readonly PlannedService[]
+  readonly limits: LimitTable
   readonly finder: ModelFinder
   readonly log: Log
   readonly extensions: Extensions
@@ -68,8 +79,11 @@ export class Server {
   readonly #grpc: GrpcServer | undefined
   readonly #sources: readonly ServedModelSource[]
   readonly #graphs: Graphs
+  readonly #components: Components
+  readonly #predictorDoor: PredictorDoor
   readonly #abort = new AbortController()
   readonly #calls = new RunningCalls()
+  readonly #spans: OtlpExporter | undefined
   readonly #isTls: boolean
   #isDraining = false
   #closing: Promise<void> | undefined
@@ -86,46 +100,80 @@ export class Server {
     const responseCache = new ResponseCache(config.responseCacheBytes)
     const models = () => this.#repository.list()
     const counts = new GraphCounts()
-    const metrics = new Metrics({ version, models, statistics, cache: responseCache, graphs: counts })
+    const tracing = tracingOf(config, process.env, log)
+    this.#spans = tracing?.exporter
+    const metrics = new Metrics({
+      version,
+      models,
+      statistics,
+      cache: responseCache,
+      graphs: counts,
+      spans: tracing?.exporter,
+    })
     const labels = new VersionLabels()
     const finder: ModelFinder = {
       ...parts.finder,
-      all: async () => [...(await parts.finder.all()), ...this.#graphs.sources],
+      all: async () => [...(await parts.finder.all()), ...this.#components.sources, ...this.#graphs.sources],
     }
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
     this.own = { control: loader, logSettings, metrics: async () => (await metrics.expose()).text }
-    this.dataPlane = new DataPlane(this.#repository, [metrics, statistics, this.#calls], {
+    const observers = [...(tracing === undefined ? [] : [tracing.tracer]), metrics, statistics, this.#calls]
+    const planeParts: Extensions = {
       ...extensions,
       statistics,
       labels,
       responseCache,
       ...(config.modelControl === 'explicit' ? { control: membership?.control ?? loader } : {}),
-    })
-    this.#graphs = new Graphs(parts.graphs, {
-      models: new Set(sources.map(({ ref }) => ref.name)),
-      repository: this.#repository,
-      dataPlane: this.dataPlane,
-      counts,
-      log,
-      config,
-      signal: this.#abort.signal,
-    })
-    loader.begin(this.#graphs.sources)
+    }
     const tls = readTls(config)
-    this.#isTls = tls !== undefined
-    this.#app = createRestApp({
-      ...(tls === undefined ? {} : { tls }),
-      dataPlane: this.dataPlane,
-      metrics: membership === undefined ? metrics : withMetricsOf(membership, metrics),
+    const restMetrics = membership === undefined ? metrics : withMetricsOf(membership, metrics)
+    const rest = {
+      metrics: restMetrics,
       log,
       version,
       limits: { maxRequestBytes: config.maxRequestBytes },
       refuseStatus: config.refuseStatus,
       cloudEvents: cloudEventOptions(process.env),
-      ...(this.#graphs.sources.length === 0 ? {} : { graphs: this.#graphs }),
       isDraining: () => this.#isDraining,
       signal: this.#abort.signal,
+    }
+    this.#predictorDoor = new PredictorDoor(
+      () => createRestApp({ ...rest, dataPlane: new DataPlane(this.#repository, observers, planeParts) }),
+      config.host,
+      config.predictorPort,
+    )
+    this.#components = new Components({
+      forwarder: new Forwarder(config.maxRequestBytes),
+      log,
+      predictor: () => this.#predictorDoor.address(),
+    })
+    this.#addComponents(parts)
+    this.dataPlane = new DataPlane(this.#repository, observers, {
+      ...planeParts,
+      ...(this.#components.sources.length === 0
+        ? {}
+        : { standIn: (model, verb) => this.#components.standIn(model, verb) }),
+    })
+    this.#graphs = new Graphs(parts.graphs, {
+      models: new Set(sources.map(({ ref }) => ref.name)),
+      repository: this.#repository,
+      dataPlane: this.dataPlane,
+      components: this.#components,
+      counts,
+      tracer: tracing?.tracer,
+      log,
+      config,
+      signal: this.#abort.signal,
+    })
+    loader.begin([...this.#components.sources, ...this.#graphs.sources])
+    this.#isTls = tls !== undefined
+    this.#app = createRestApp({
+      ...rest,
+      ...(tls === undefined ? {} : { tls }),
+      dataPlane: this.dataPlane,
+      ...(this.#graphs.sources.length === 0 ? {} : { graphs: this.#graphs }),
+      ...(this.#components.sources.length === 0 ? {} : { components: this.#components }),
     })
     if (config.enableGrpc) {
       const limits = { maxMessageBytes: config.maxRequestBytes }
@@ -139,6 +187,14 @@ export class Server {
         ...(tls === undefined ? {} : { tls }),
       })
     }
+  }
+
+  /** Transformers and explainers outside of this process, and the limits of services. */
+  #addComponents({ services, sources, graphs, limits }: ServerParts): void {
+    const taken = new Set([...sources.map(({ ref }) => ref.name), ...graphs.graphs.map(({ name }) => name)])
+    for (const service of services) this.#components.add(service, (name) => taken.has(name))
+    for (const { entry } of this.#components.sources) this.#repository.announce(entry)
+    for (const service of services) setLimits(limits, service)
   }
 
   /** Where the models of this server come from, in the order of their names. */
@@ -188,7 +244,8 @@ export class Server {
         return this.#repository.status(ref)
       }),
     )
-    const statuses = [...models, ...(await this.#graphs.start(unloaded))]
+    const components = await this.#components.start(this.#repository, this.#abort.signal, unloaded)
+    const statuses = [...models, ...components, ...(await this.#graphs.start(unloaded))]
     const failed = statuses.filter((status) => status.state === 'failed')
     if (failed.length > 0) leaveTerminationMessage(this.config.terminationLog, failed, this.log)
     return statuses
@@ -247,6 +304,9 @@ export class Server {
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
     this.#graphs.close()
     await this.#repository.close()
+    await this.#spans?.close()
+    this.#components.close()
+    await this.#predictorDoor.close()
   }
 }
 
@@ -278,14 +338,18 @@ export async function openServer(
     roots: [...pathsOf(models), ...pathsOf(planned === undefined ? [] : modelsOf(planned))],
   }
   const { httpHeaderForwardPattern: forwardedHeaders } = config
+  const limits = new LimitTable()
   return new Server(config, {
     sources: await finder.all(),
     graphs: { graphs, services },
+    services: planned?.services ?? [],
+    limits,
     finder,
     log: opened.log,
     logSettings: opened.settings,
     membership,
     extensions: {
+      ...(planned === undefined ? {} : { limits }),
       logSettings: membership?.logControl(opened.settings) ?? opened.settings,
       ...(membership === undefined ? {} : { peers: membership.peers }),
       ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }),

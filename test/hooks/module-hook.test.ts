@@ -91,10 +91,10 @@ describe('a module that is refused', () => {
   it.each([
     [
       'export const preProces = 1',
-      /must export preprocess, postprocess or both; it exports preProces; did you mean preprocess\?$/,
+      /must export preprocess, postprocess or explain; it exports preProces; did you mean preprocess\?$/,
     ],
-    ['', /must export preprocess, postprocess or both; it exports nothing$/],
-    ['export default function run() {}', /must export preprocess, postprocess or both; it exports nothing$/],
+    ['', /must export preprocess, postprocess or explain; it exports nothing$/],
+    ['export default function run() {}', /must export preprocess, postprocess or explain; it exports nothing$/],
     ['export const preprocess = 3', /hooks\.mjs: preprocess must be a function, it is a number$/],
     ['export const postprocess = []', /postprocess must be a function, it is an array$/],
     ['export const preprocess = ', /hooks\.mjs is no valid JavaScript: Unexpected end of input$/],

@@ -25,7 +25,18 @@ describe('an InferenceService', () => {
       models: [
         { name: 'iris', path: '/models/iris', format: 'onnx', place: expect.stringMatching(/m\.yaml:8$/) as string },
       ],
-      services: [{ name: 'iris', namespace: 'default', model: 'iris', protocol: 'v1', runtime: 'servable' }],
+      services: [
+        {
+          name: 'iris',
+          namespace: 'default',
+          model: 'iris',
+          protocol: 'v1',
+          runtime: 'servable',
+          components: [],
+          limits: {},
+          loggers: {},
+        },
+      ],
       graphs: [],
       warnings: [],
     })
@@ -185,8 +196,8 @@ describe('what is refused', () => {
   it('a transformer and an explainer, by their images', async () => {
     const text = `${service(onnxModel)}  transformer: {containers: [{image: mine:1}]}\n  explainer: {art: {type: x}}\n`
     expect(await bench.mistakes(bench.plan(text))).toEqual([
-      "m.yaml:9: spec.transformer: the image 'mine:1' is a container, and Servable runs none: write what it does as a hook beside the model (model.yaml: hooks), or leave it out",
-      'm.yaml:10: spec.explainer: it is a container, and Servable runs none: explain requests would go unanswered, or leave it out',
+      "m.yaml:9: spec.transformer: the image 'mine:1' is not started: Servable runs no containers; write its work as a module (servable: {module: ./name.mjs}), a URL (servable: {url: http://…}) or a command of its container, or leave it out",
+      'm.yaml:10: spec.explainer: it names no work; write its work as a module (servable: {module: ./name.mjs}), a URL (servable: {url: http://…}) or a command of its container, or leave it out',
     ])
   })
 
@@ -223,19 +234,6 @@ describe('what is told', () => {
       'canaryTrafficPercent: 20',
       'm.yaml:6: spec.predictor.canaryTrafficPercent: not honoured: all requests go to this revision: there is no earlier one',
     ],
-    [
-      'containerConcurrency: 4',
-      'm.yaml:6: spec.predictor.containerConcurrency: not honoured: the number of requests at a time follows from the sessions of the model',
-    ],
-    [
-      'timeout: 60',
-      'm.yaml:6: spec.predictor.timeout: not honoured: requests have the time limits that callers give, or slo_ms of model.yaml',
-    ],
-    [
-      'logger: {mode: all, url: "http://user:hunter2@sink"}',
-      'm.yaml:6: spec.predictor.logger: not honoured: requests and answers are not logged',
-    ],
-    ['minReplicas: 0', 'm.yaml:6: spec.predictor.minReplicas: the model stays loaded while nobody asks for it'],
     ['minReplicas: 65', 'm.yaml:6: spec.predictor.minReplicas: a model has at most 64 sessions in one server'],
     [
       '{maxReplicas: 4, scaleTarget: 1}',

@@ -143,10 +143,10 @@ it('what is not honoured is in the log, one line each', async () => {
     ...silentLog,
     warn: (fields, message) => void (message === 'manifest' && warnings.push(fields['warning'])),
   }
-  const text = isvc.replace('predictor:', 'predictor:\n    timeout: 5\n    minReplicas: 0')
+  const text = isvc.replace('predictor:', 'predictor:\n    scaleTarget: 5\n    workerSpec: {}')
   await start({ file: [await bench.write(text)], log })
   expect(warnings).toEqual([
-    expect.stringMatching(/m\.yaml:6: spec\.predictor\.timeout: not honoured/),
-    expect.stringMatching(/m\.yaml:7: spec\.predictor\.minReplicas: the model stays loaded/),
+    expect.stringMatching(/m\.yaml:7: spec\.predictor\.workerSpec: not honoured/),
+    expect.stringMatching(/m\.yaml:6: spec\.predictor\.scaleTarget: not honoured/),
   ])
 })

@@ -6,8 +6,9 @@ import { compileHeaderPatterns, loadSpec } from '../../graph/index.ts'
 import type { ExplainedReply, GraphReply, GraphSpec } from '../../graph/index.ts'
 import type { ModelRepository } from '../../repository/model-repository.ts'
 import type { ModelStatus } from '../../repository/status.ts'
-import type { GraphExchange, RestGraphs } from '../../rest/options.ts'
+import type { GraphExchange, RestComponents, RestGraphs } from '../../rest/options.ts'
 import type { GraphCounts } from '../../telemetry/graph-counts.ts'
+import type { Tracer } from '../../telemetry/tracer.ts'
 import type { ServeConfig } from '../config.ts'
 import type { ServedModelSource } from '../models.ts'
 import type { GivenGraphs, GraphDefinition } from './definition.ts'
@@ -25,7 +26,10 @@ export interface GraphHost {
   readonly models: ReadonlySet<string>
   readonly repository: ModelRepository
   readonly dataPlane: DataPlane
+  /** Transformers of its models. */
+  readonly components?: RestComponents
   readonly counts: GraphCounts
+  readonly tracer?: Tracer | undefined
   readonly log: Log
   readonly config: Pick<ServeConfig, 'refuseStatus' | 'maxRequestBytes'>
   /** Ends loads when the server closes. */
@@ -43,13 +47,15 @@ export class Graphs implements RestGraphs {
 
   /** @throws InferenceError `invalid_argument` for whatever is wrong with a graph, with its place */
   constructor(given: GivenGraphs, host: GraphHost) {
-    const { dataPlane, log, counts, repository, config } = host
+    const { dataPlane, components, log, counts, repository, config } = host
     const ready = readGraphs(given, host.models, log)
     this.#remote = new RemoteServices(config.maxRequestBytes)
     const around: Surroundings = {
       dataPlane,
+      ...(components === undefined ? {} : { components }),
       log,
       counts,
+      tracer: host.tracer,
       refuseStatus: config.refuseStatus,
       remote: this.#remote,
       graph: (name) => this.#byName.get(name),

@@ -2,9 +2,11 @@
 import { InferenceError } from '../../core/errors.ts'
 import type { RequestContext } from '../../core/inference.ts'
 import type { Log } from '../../core/log.ts'
+import type { TraceContext } from '../../core/trace-context.ts'
 import type { DataPlane } from '../../dataplane/dataplane.ts'
 import { compileGjson, Payload } from '../../graph/index.ts'
 import type { StepCall, StepReply } from '../../graph/index.ts'
+import type { RestComponents } from '../../rest/options.ts'
 import { answerOf, type RefuseStatus } from '../../rest/status.ts'
 import { inServingWords } from '../../rest/v1-target.ts'
 import type { Service } from './services.ts'
@@ -12,6 +14,8 @@ import type { Service } from './services.ts'
 /** What the calls of all steps share. */
 export interface LocalDoor {
   readonly dataPlane: DataPlane
+  /** Transformers that stand in for models. */
+  readonly components?: RestComponents
   readonly log: Log
   readonly refuseStatus: RefuseStatus
 }
@@ -28,6 +32,8 @@ export async function callModel(
   const { payload } = call
   let isDecoded = false
   try {
+    const component = door.components?.standIn(name, 'infer')
+    if (component !== undefined) return await callComponent(door, component, { name, protocol }, call)
     const { inputs } = door.dataPlane.metadata({ name })
     const tensors = payload.asTensors(protocol ?? protocolOf(payload), { model: { name }, inputs })
     isDecoded = true
@@ -37,6 +43,26 @@ export async function callModel(
     const isUnread = !isDecoded && protocol === 'v1'
     return refusal(door, call, isUnread ? inServingWords(reason, { name }) : reason)
   }
+}
+
+/** The transformer of a model: it gets the bytes, and says how they are answered. */
+async function callComponent(
+  { dataPlane, components }: LocalDoor,
+  component: string,
+  { name, protocol }: Pick<Extract<Service, { kind: 'model' }>, 'name' | 'protocol'>,
+  call: StepCall,
+): Promise<StepReply> {
+  const { payload } = call
+  const model = encodeURIComponent(name)
+  const isV2 = (protocol ?? protocolOf(payload)) === 'v2'
+  const path = isV2 ? `/v2/models/${model}/infer` : `/v1/models/${model}:predict`
+  const body = payload.asBytes()
+  const context = new StepContext(call, payload.headerLength)
+  const reply = await components?.answer(dataPlane, component, { path, body, context })
+  if (reply === undefined) throw new InferenceError('not_found', `Model with name ${name} does not exist.`)
+  const length = Number(reply.headers['inference-header-content-length'] ?? NaN)
+  const answer = Number.isInteger(length) ? Payload.ofBytes(reply.body, length) : Payload.ofBytes(reply.body)
+  return { status: reply.status, payload: answer }
 }
 
 /** An error as the REST door answers it. @throws InferenceError where the signal of the call fired */
@@ -59,10 +85,13 @@ function protocolOf(payload: Payload): 'v1' | 'v2' {
 export class StepContext implements RequestContext {
   readonly protocol = 'library'
   readonly #call: StepCall
+  readonly #headerLength: number | undefined
   #headers: Record<string, string> | undefined
 
-  constructor(call: StepCall) {
+  /** @param headerLength of a body that goes with the headers, where raw tensors stand behind its JSON part */
+  constructor(call: StepCall, headerLength?: number) {
     this.#call = call
+    this.#headerLength = headerLength
   }
 
   get requestId(): string {
@@ -77,6 +106,10 @@ export class StepContext implements RequestContext {
     return this.#call.origin?.deadline
   }
 
+  get trace(): TraceContext | undefined {
+    return this.#call.origin?.trace
+  }
+
   get headers(): Readonly<Record<string, string>> {
     if (this.#headers === undefined) {
       this.#headers = {}
@@ -84,6 +117,10 @@ export class StepContext implements RequestContext {
         const key = name.toLowerCase()
         const earlier = this.#headers[key]
         this.#headers[key] = earlier === undefined ? value : `${earlier}, ${value}`
+      }
+      if (this.#headerLength !== undefined) {
+        this.#headers['content-type'] = 'application/octet-stream'
+        this.#headers['inference-header-content-length'] = String(this.#headerLength)
       }
     }
     return this.#headers

@@ -16,7 +16,7 @@ const codes: Readonly<Record<number, ErrorCode>> = {
   504: 'deadline_exceeded',
 }
 
-export function isError({ status }: GraphReply): boolean {
+export function isError({ status }: Pick<GraphReply, 'status'>): boolean {
   return status < 200 || status > 299
 }
 
@@ -26,7 +26,7 @@ export function codeOf(status: number): ErrorCode {
 }
 
 /** An answer outside of 200–299 as an error, with the text of its body. */
-export function errorOf({ status, payload }: GraphReply): InferenceError {
+export function errorOf({ status, payload }: Pick<GraphReply, 'status' | 'payload'>): InferenceError {
   return new InferenceError(codeOf(status), textOf(payload.asText()) ?? `the graph answered with HTTP status ${status}`)
 }
 
