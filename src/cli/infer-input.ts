@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { inputTensor, type ShapedInput } from '../client/tensor-of.ts'
-import type { ModelDescription, TensorDescription } from '../client/transport.ts'
+import type { ModelDescription, TensorDescription } from '../codec/description.ts'
 import { decodeV1Request, decodeV2Request } from '../codec/index.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { InferenceRequest } from '../core/inference.ts'

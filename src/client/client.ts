@@ -1,11 +1,12 @@
 /** The client: whole calls (inputs by name, deadline, retries) over any transport. */
+import type { ListedModel, ModelDescription, ServerMetadata } from '../codec/description.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
 import type { Parameters, Tensor } from '../core/tensor.ts'
 import { openDeadline } from './deadline.ts'
 import { systemClock, withRetries, type Clock } from './retry.ts'
 import { inputTensor, isComplete, type Input } from './tensor-of.ts'
-import type { CallContext, ListedModel, ModelDescription, ServerMetadata, Transport } from './transport.ts'
+import type { CallContext, Transport } from './transport.ts'
 
 /** What every call may be given. */
 export interface CallOptions {

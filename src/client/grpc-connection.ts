@@ -1,9 +1,9 @@
 /** Calls of plain bytes over one gRPC channel; grpc-js is loaded with the first of them. */
 import type * as GrpcJs from '@grpc/grpc-js'
 import type { CallOptions, Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js'
+import { errorOfStatus } from '../codec/grpc-status.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import { securityOf } from './grpc-credentials.ts'
-import { errorOfStatus } from './grpc-status.ts'
 import type { ClientTls } from './tls.ts'
 import type { CallContext } from './transport.ts'
 

@@ -1,8 +1,5 @@
 /** The V2 (Open Inference) protocol over gRPC; tensors travel raw. */
 import { decodeGrpcInferResponse, encodeGrpcInferRequest } from '../codec/v2-grpc.ts'
-import { InferenceError } from '../core/errors.ts'
-import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
-import type { GrpcConnection } from './grpc-connection.ts'
 import {
   decodeModelMetadata,
   decodeNumber,
@@ -11,7 +8,10 @@ import {
   decodeStreamResponse,
   emptyMessage,
   encodeModelRef,
-} from './grpc-messages.ts'
+} from '../codec/v2-grpc-messages.ts'
+import { InferenceError } from '../core/errors.ts'
+import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
+import type { GrpcConnection } from './grpc-connection.ts'
 import type { CallContext, Transport } from './transport.ts'
 
 const service = '/inference.GRPCInferenceService'

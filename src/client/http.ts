@@ -1,13 +1,8 @@
-/** One HTTP exchange over kept-alive connections, and the one table from HTTP statuses back to error codes. */
-import {
-  Agent,
-  request as requestHttp,
-  type ClientRequest,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-} from 'node:http'
+/** One HTTP exchange over kept-alive connections. */
+import { Agent, request as requestHttp, type ClientRequest, type IncomingMessage } from 'node:http'
 import { Agent as TlsAgent, request as requestHttps } from 'node:https'
-import { InferenceError, messageOf, type ErrorCode } from '../core/errors.ts'
+import { errorOf, type HttpAnswer } from '../codec/http-status.ts'
+import { InferenceError, messageOf } from '../core/errors.ts'
 import { secureOptions, type ClientTls } from './tls.ts'
 import type { CallContext } from './transport.ts'
 
@@ -18,14 +13,6 @@ export interface HttpCall {
   readonly headers?: Readonly<Record<string, string>>
   /** Parts that are written one after the other. */
   readonly body?: readonly Uint8Array[]
-}
-
-export interface HttpReply {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly body: Buffer
-  /** How errors name the call: `POST http://localhost:8080/v2/models/iris/infer`. */
-  readonly label: string
 }
 
 /** A reply whose body is still coming. */
@@ -40,9 +27,9 @@ export interface HttpServer {
   /** Without a slash at the end. */
   readonly url: string
   /** @throws InferenceError `unavailable` where nobody answers, or the reason of the signal */
-  exchange(call: HttpCall, context: CallContext): Promise<HttpReply>
+  exchange(call: HttpCall, context: CallContext): Promise<HttpAnswer>
   /** The answer as it comes; a whole reply where the status is not 200. @throws as `exchange` does */
-  stream(call: HttpCall, context: CallContext): Promise<HttpStream | HttpReply>
+  stream(call: HttpCall, context: CallContext): Promise<HttpStream | HttpAnswer>
   close(): void
 }
 
@@ -80,7 +67,7 @@ export function openHttp(url: string, tls: ClientTls = {}): HttpServer {
     if (begun === undefined) throw unreachable(url, new Error('the server closes every connection'))
     return begun
   }
-  const whole = async (call: HttpCall, { reply, chunks }: Begun): Promise<HttpReply> => {
+  const whole = async (call: HttpCall, { reply, chunks }: Begun): Promise<HttpAnswer> => {
     const parts: Uint8Array[] = []
     for await (const chunk of chunks) parts.push(chunk)
     const { statusCode: status = 0, headers } = reply
@@ -173,68 +160,19 @@ function unreachable(url: string, reason: Error): InferenceError {
   return new InferenceError('unavailable', `cannot reach ${url}: ${text}`, { cause: reason })
 }
 
-/** As TF Serving, Triton, KServe, MLServer (422 for a wrong body) and proxies before them use the statuses. */
-const codes: Readonly<Record<number, ErrorCode>> = {
-  400: 'invalid_argument',
-  401: 'unauthenticated',
-  403: 'permission_denied',
-  404: 'not_found',
-  405: 'unimplemented',
-  408: 'deadline_exceeded',
-  409: 'failed_precondition',
-  412: 'failed_precondition',
-  413: 'resource_exhausted',
-  422: 'invalid_argument',
-  429: 'resource_exhausted',
-  499: 'cancelled',
-  500: 'internal',
-  501: 'unimplemented',
-  502: 'unavailable',
-  503: 'unavailable',
-  504: 'deadline_exceeded',
-}
-
-/** The error that a reply stands for, in the server's own words. */
-export function errorOf(reply: HttpReply): InferenceError {
-  const code = codes[reply.status] ?? (reply.status >= 400 && reply.status < 500 ? 'invalid_argument' : 'internal')
-  const retryAfterMs = parseRetryAfter(reply.headers['retry-after'])
-  const text = errorText(reply)
-  return new InferenceError(code, text, retryAfterMs === undefined ? {} : { retryAfterMs })
-}
-
-function errorText(reply: HttpReply): string {
-  const plain = reply.body.subarray(0, 2_000).toString('utf8').trim()
-  const fallback = `${reply.label} answered ${reply.status}${plain === '' ? '' : `: ${plain.slice(0, 200)}`}`
-  if (reply.status >= 300 && reply.status < 400 && reply.headers.location !== undefined) {
-    return `${reply.label} answered ${reply.status}, a redirect to ${reply.headers.location}: use that address`
-  }
+/**
+ * The JSON of a reply.
+ *
+ * @throws InferenceError the error that the reply stands for, or `internal` where its body is no JSON
+ */
+export function jsonOf(reply: HttpAnswer): unknown {
+  if (reply.status < 200 || reply.status > 299) throw errorOf(reply)
   try {
-    return textIn(JSON.parse(reply.body.toString('utf8'))) ?? fallback
-  } catch {
-    return fallback // a proxy's page, or nothing
+    return JSON.parse(reply.body.toString('utf8'))
+  } catch (reason) {
+    const start = reply.body.subarray(0, 60).toString('utf8')
+    throw new InferenceError('internal', `${reply.label} answered no JSON but '${start}': is it a model server?`, {
+      cause: reason,
+    })
   }
-}
-
-/** `{"error": "…"}` of every server here; `{"detail": "…" | [{loc, msg}]}` of FastAPI under KServe and MLServer. */
-function textIn(answer: unknown): string | undefined {
-  if (typeof answer !== 'object' || answer === null) return undefined
-  if ('error' in answer && typeof answer.error === 'string' && answer.error !== '') return answer.error
-  if (!('detail' in answer)) return undefined
-  if (typeof answer.detail === 'string') return answer.detail
-  if (!Array.isArray(answer.detail)) return undefined
-  const items: readonly unknown[] = answer.detail
-  const texts = items.map((item) => {
-    if (typeof item !== 'object' || item === null || !('msg' in item)) return ''
-    const where = 'loc' in item && Array.isArray(item.loc) ? `${item.loc.join('.')}: ` : ''
-    return `${where}${String(item.msg)}`
-  })
-  return texts.filter((text) => text !== '').join('; ') || undefined
-}
-
-/** Seconds or a date (RFC 9110, 10.2.3), as milliseconds from now. */
-function parseRetryAfter(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  if (/^\d+(\.\d+)?$/.test(text.trim())) return Number(text) * 1000
-  const date = Date.parse(text)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
 }

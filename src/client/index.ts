@@ -18,14 +18,8 @@ export type { Clock } from './retry.ts'
 export type { Nested } from './shape.ts'
 export type { ClientTls } from './tls.ts'
 export { tensorOf, type Input, type InputData, type ShapedInput, type TensorOptions } from './tensor-of.ts'
-export type {
-  CallContext,
-  ListedModel,
-  ModelDescription,
-  ServerMetadata,
-  TensorDescription,
-  Transport,
-} from './transport.ts'
+export type { ListedModel, ModelDescription, ServerMetadata, TensorDescription } from '../codec/description.ts'
+export type { CallContext, Transport } from './transport.ts'
 
 export type Protocol = 'v2' | 'v1' | 'grpc-v2' | 'grpc-v1'
 

@@ -1,11 +1,13 @@
 /** Many responses to one request over REST: server-sent events, in the forms of MLServer and of Triton. */
+import type { ModelDescription } from '../codec/description.ts'
+import { errorOf } from '../codec/http-status.ts'
 import { decodeGenerateResponse, decodeV2Response, encodeGenerateRequest, encodeV2Request } from '../codec/index.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse } from '../core/inference.ts'
 import type { TensorMetadata } from '../core/model.ts'
-import { errorOf, type HttpServer, type HttpStream } from './http.ts'
+import type { HttpServer, HttpStream } from './http.ts'
 import { readEvents } from './server-events.ts'
-import type { CallContext, ModelDescription } from './transport.ts'
+import type { CallContext } from './transport.ts'
 
 /** `infer_stream` takes and gives whole V2 messages, `generate_stream` flat objects. */
 type Form = 'infer_stream' | 'generate_stream'

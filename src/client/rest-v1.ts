@@ -1,10 +1,12 @@
 /** The V1 protocol over REST, as TF Serving and KServe speak it. */
+import { isReadyDocument, parseModels, parseSignatureDef } from '../codec/description.ts'
+import type { ModelDescription, TensorDescription } from '../codec/description.ts'
+import { errorOf, type HttpAnswer } from '../codec/http-status.ts'
 import { decodeV1Response, encodeV1Request } from '../codec/index.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
-import { isReadyDocument, jsonOf, parseModels, parseSignatureDef } from './description.ts'
-import { errorOf, type HttpReply, type HttpServer } from './http.ts'
-import type { CallContext, ModelDescription, TensorDescription, Transport } from './transport.ts'
+import { jsonOf, type HttpServer } from './http.ts'
+import type { CallContext, Transport } from './transport.ts'
 
 /** V1 has no datatypes and no choice of outputs on the wire; outputs that nobody wants are left out here. */
 export function openRestV1(server: HttpServer): Transport {
@@ -48,7 +50,7 @@ export function openRestV1(server: HttpServer): Transport {
   }
 }
 
-type Get = (path: string, context: CallContext) => Promise<HttpReply>
+type Get = (path: string, context: CallContext) => Promise<HttpAnswer>
 
 async function isModelReady(get: Get, model: ModelRef, context: CallContext): Promise<boolean> {
   const status = await get(pathOf(model), context)
@@ -68,7 +70,7 @@ function isRowwise({ inputs }: InferenceRequest): boolean {
 
 /** @param described outputs by the model's metadata, which alone tells their datatypes and the name of a single one */
 function decode(
-  reply: HttpReply,
+  reply: HttpAnswer,
   request: InferenceRequest,
   described: readonly TensorDescription[],
 ): InferenceResponse {

@@ -1,11 +1,13 @@
 /** The V2 (Open Inference) protocol over REST, with and without binary tensors. */
+import { parseModelMetadata, parseModels, parseServerMetadata } from '../codec/description.ts'
+import type { ModelDescription, ServerMetadata } from '../codec/description.ts'
+import { errorOf, type HttpAnswer } from '../codec/http-status.ts'
 import { decodeV2Response, encodeV2Request } from '../codec/index.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
-import { jsonOf, parseModelMetadata, parseModels, parseServerMetadata } from './description.ts'
-import { errorOf, type HttpReply, type HttpServer } from './http.ts'
+import { jsonOf, type HttpServer } from './http.ts'
 import { RestStreams } from './rest-stream.ts'
-import type { CallContext, ModelDescription, ServerMetadata, Transport } from './transport.ts'
+import type { CallContext, Transport } from './transport.ts'
 
 /** The extension of the V2 protocol by which tensors travel as raw bytes. */
 const binaryExtension = 'binary_tensor_data'
@@ -91,7 +93,7 @@ function callOf(request: InferenceRequest, binary: boolean) {
   }
 }
 
-function decode(reply: HttpReply, request: InferenceRequest): InferenceResponse {
+function decode(reply: HttpAnswer, request: InferenceRequest): InferenceResponse {
   if (reply.status !== 200) throw errorOf(reply)
   const header = reply.headers['inference-header-content-length']
   try {

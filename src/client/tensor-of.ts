@@ -1,9 +1,9 @@
 /** Inputs as a program has them at hand, made tensors. */
+import type { TensorDescription } from '../codec/description.ts'
 import { InferenceError } from '../core/errors.ts'
 import { elementCount, tensor, type DataType, type Tensor } from '../core/tensor.ts'
 import { elementsFrom, type Scalar, type TypedArray } from './elements.ts'
 import { fitShape, flatten, type Nested } from './shape.ts'
-import type { TensorDescription } from './transport.ts'
 
 /** A typed array or plain values, nested as the tensor or flat. */
 export type InputData = TypedArray | Nested<Scalar>

@@ -1,6 +1,6 @@
 /** What a wire must do for the client; REST V2, REST V1 and gRPC each do it in a file of their own. */
+import type { ListedModel, ModelDescription, ServerMetadata } from '../codec/description.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
-import type { DataType, Parameters } from '../core/tensor.ts'
 
 /** What travels beside one call. */
 export interface CallContext {
@@ -10,39 +10,6 @@ export interface CallContext {
   readonly deadline: number
   /** Headers (REST) or metadata (gRPC), names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-}
-
-/** What a server tells of itself; servers that tell nothing leave the texts empty. */
-export interface ServerMetadata {
-  readonly name: string
-  readonly version: string
-  readonly extensions: readonly string[]
-}
-
-/** A tensor as a foreign server describes it: some leave out what they do not know. */
-export interface TensorDescription {
-  readonly name: string
-  readonly datatype?: DataType
-  /** -1 where a dimension is free. */
-  readonly shape?: readonly number[]
-}
-
-export interface ModelDescription {
-  readonly name: string
-  readonly versions: readonly string[]
-  readonly platform: string
-  readonly inputs: readonly TensorDescription[]
-  readonly outputs: readonly TensorDescription[]
-  readonly parameters: Parameters
-}
-
-/** A model that a server lists. */
-export interface ListedModel {
-  readonly name: string
-  readonly version?: string
-  /** As the server words it: `READY`, `UNAVAILABLE`, … */
-  readonly state?: string
-  readonly reason?: string
 }
 
 /**

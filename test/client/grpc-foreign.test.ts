@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js'
 import { afterEach, describe, expect, it } from 'vitest'
-import { decodeRepositoryIndex } from '../../src/client/grpc-messages.ts'
+import { decodeRepositoryIndex } from '../../src/codec/v2-grpc-messages.ts'
 import { createClient, InferenceError, type ConnectOptions, type InferResult } from '../../src/client/index.ts'
 import type { Clock } from '../../src/client/retry.ts'
 import { fakeGrpcServer, Refusal, type React } from './fake-grpc-server.ts'

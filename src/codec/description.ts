@@ -1,27 +1,40 @@
 /** What servers answer about themselves and their models, read with patience: fields may be missing, null or worded anew. */
-import { InferenceError } from '../core/errors.ts'
-import { isDataType, type DataType } from '../core/tensor.ts'
-import { errorOf, type HttpReply } from './http.ts'
-import type { ListedModel, ModelDescription, ServerMetadata, TensorDescription } from './transport.ts'
+import { isDataType, type DataType, type Parameters } from '../core/tensor.ts'
+
+/** What a server tells of itself; servers that tell nothing leave the texts empty. */
+export interface ServerMetadata {
+  readonly name: string
+  readonly version: string
+  readonly extensions: readonly string[]
+}
+
+/** A tensor as a foreign server describes it: some leave out what they do not know. */
+export interface TensorDescription {
+  readonly name: string
+  readonly datatype?: DataType
+  /** -1 where a dimension is free. */
+  readonly shape?: readonly number[]
+}
+
+export interface ModelDescription {
+  readonly name: string
+  readonly versions: readonly string[]
+  readonly platform: string
+  readonly inputs: readonly TensorDescription[]
+  readonly outputs: readonly TensorDescription[]
+  readonly parameters: Parameters
+}
+
+/** A model that a server lists. */
+export interface ListedModel {
+  readonly name: string
+  readonly version?: string
+  /** As the server words it: `READY`, `UNAVAILABLE`, … */
+  readonly state?: string
+  readonly reason?: string
+}
 
 type JsonObject = Readonly<Record<string, unknown>>
-
-/**
- * The JSON of a reply.
- *
- * @throws InferenceError the error that the reply stands for, or `internal` where its body is no JSON
- */
-export function jsonOf(reply: HttpReply): unknown {
-  if (reply.status < 200 || reply.status > 299) throw errorOf(reply)
-  try {
-    return JSON.parse(reply.body.toString('utf8'))
-  } catch (reason) {
-    const start = reply.body.subarray(0, 60).toString('utf8')
-    throw new InferenceError('internal', `${reply.label} answered no JSON but '${start}': is it a model server?`, {
-      cause: reason,
-    })
-  }
-}
 
 export function parseServerMetadata(answer: unknown): ServerMetadata {
   const { name, version, extensions } = objectOf(answer)

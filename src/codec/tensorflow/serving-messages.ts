@@ -1,10 +1,10 @@
 /** What TensorFlow Serving tells of its models over gRPC. */
-import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
-import { readModelSpec } from '../codec/tensorflow/model-spec.ts'
-import { datatypeOf } from '../codec/tensorflow/types.ts'
-import { InferenceError } from '../core/errors.ts'
-import { lastText, readFields } from './grpc-messages.ts'
-import type { ModelDescription, TensorDescription } from './transport.ts'
+import { ProtoReader, wire } from '../protobuf-reader.ts'
+import { readModelSpec } from './model-spec.ts'
+import { datatypeOf } from './types.ts'
+import { InferenceError } from '../../core/errors.ts'
+import { lastText, readFields } from '../v2-grpc-messages.ts'
+import type { ModelDescription, TensorDescription } from '../description.ts'
 
 /** Of ModelVersionStatus.State. */
 const available = 30

@@ -1,9 +1,9 @@
 /** The small messages of gRPC services as a client writes and reads them; the codecs hold inference. */
-import { ProtoReader, wire } from '../codec/protobuf-reader.ts'
-import { ProtoWriter } from '../codec/protobuf-writer.ts'
+import { ProtoReader, wire } from './protobuf-reader.ts'
+import { ProtoWriter } from './protobuf-writer.ts'
 import type { ModelRef } from '../core/inference.ts'
 import { isDataType } from '../core/tensor.ts'
-import type { ListedModel, ModelDescription, ServerMetadata, TensorDescription } from './transport.ts'
+import type { ListedModel, ModelDescription, ServerMetadata, TensorDescription } from './description.ts'
 
 /** A request that asks for everything: of liveness, readiness and metadata of a server, and the index of its models. */
 export const emptyMessage: Uint8Array = new Uint8Array(0)
