@@ -155,10 +155,13 @@ export function decodeGrpcInferResponse(bytes: Uint8Array): InferenceResponse {
 export interface EncodeOptions {
   /** Elements in typed contents; still raw where an output has a datatype without a typed field. */
   readonly isTyped?: boolean
+  /** Parameters beside those of the response. */
+  readonly added?: Parameters
 }
 
 /** Encodes a ModelInferResponse: one raw entry for each output, in their order, or typed contents. */
 export function encodeGrpcInferResponse(response: InferenceResponse, options: EncodeOptions = {}): Uint8Array {
+  if (response.raw !== undefined && options.added === undefined) return response.raw
   const writer = new ProtoWriter(roughSize(response.outputs))
   writeResponse(writer, response, options)
   return writer.finish()
@@ -174,7 +177,8 @@ export function encodeGrpcStreamResponse(
   errorMessage = '',
   options: EncodeOptions = {},
 ): Uint8Array {
-  const writer = new ProtoWriter(roughSize(response.outputs) + errorMessage.length)
+  const size = response.raw === undefined ? roughSize(response.outputs) : response.raw.byteLength + 128
+  const writer = new ProtoWriter(size + errorMessage.length)
   writeResponse(writer, response, options)
   writer.embed(2, 0)
   writer.optionalString(1, errorMessage)
@@ -182,6 +186,11 @@ export function encodeGrpcStreamResponse(
 }
 
 function writeResponse(writer: ProtoWriter, response: InferenceResponse, options: EncodeOptions): void {
+  if (options.added !== undefined) writeParameters(writer, 4, options.added)
+  if (response.raw !== undefined) {
+    writer.raw(response.raw) // of an entry that comes twice, the last counts
+    return
+  }
   const isTyped = options.isTyped === true && response.outputs.every(({ datatype }) => hasContents(datatype))
   writeTensors(writer, response.outputs, { rawField: 6, outputs: [], isTyped })
   writeHead(writer, response.model.name, response.model.version, response)

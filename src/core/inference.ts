@@ -17,6 +17,11 @@ export interface InferenceRequest {
   readonly classes?: ReadonlyMap<string, number>
   readonly parameters?: Parameters
 }
+  /**
+   * The ModelInferRequest (V2 gRPC) that it came as, where the model asked for it by `takesRaw` and nobody has changed it: a
+   * getter of a class, which copies by spread leave behind. It names the model as the caller does.
+   */
+  readonly raw?: Uint8Array
 
 export interface InferenceResponse {
   readonly id?: string
@@ -26,6 +31,8 @@ export interface InferenceResponse {
   /** Headers (REST) or trailing metadata (gRPC) of the answer, where the model or a hook sets some; ASCII. */
   readonly headers?: Readonly<Record<string, string>>
 }
+  /** The ModelInferResponse (V2 gRPC) that says the same, where a model has it at hand; a getter, as that of a request. */
+  readonly raw?: Uint8Array
 
 /** What travels beside a request and is not part of it. */
 export interface RequestContext {

@@ -1,36 +1,8 @@
-/** Circuit breakers: a step that keeps failing is not called for a while. */
-import type { BreakerOptions, GraphStep } from './spec.ts'
+/** The circuit breakers of a graph: a step that keeps failing is not called for a while. */
+import { Breaker } from '../core/breaker.ts'
+import type { GraphStep } from './spec.ts'
 
-/** One step's breaker. Closed until too many calls in a row failed; then one call may try after a while. */
-export class Breaker {
-  readonly #options: BreakerOptions
-  #failures = 0
-  #opensAgainMs = -Infinity
-  #isTrying = false
-
-  constructor(options: BreakerOptions) {
-    this.#options = options
-  }
-
-  /** True where a call may be made now; the caller then tells how it went. */
-  admit(nowMs: number): boolean {
-    if (this.#failures < this.#options.failures) return true
-    if (nowMs < this.#opensAgainMs || this.#isTrying) return false
-    this.#isTrying = true
-    return true
-  }
-
-  report(isFailure: boolean, nowMs: number): void {
-    this.#isTrying = false
-    this.#failures = isFailure ? this.#failures + 1 : 0
-    if (this.#failures >= this.#options.failures) this.#opensAgainMs = nowMs + this.#options.openMs
-  }
-
-  /** The call was given up before it had an outcome. */
-  withdraw(): void {
-    this.#isTrying = false
-  }
-}
+export type { Breaker } from '../core/breaker.ts'
 
 /** The breakers of a graph, made on first use. */
 export class Breakers {

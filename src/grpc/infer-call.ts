@@ -1,6 +1,7 @@
 /** One ModelInferRequest as it comes in, alone or in a stream. */
 import { checkReservedParameters, classesOf } from '../codec/reserved-parameters.ts'
 import { decodeGrpcInferRequest, peekGrpcInferRequest, type GrpcCall } from '../codec/v2-grpc.ts'
+import { rawGrpcInferRequest } from '../codec/v2-grpc-raw.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { Door } from './door.ts'
 
@@ -13,6 +14,8 @@ import type { Door } from './door.ts'
 export function decodeCall(door: Door, bytes: Uint8Array, id: string): GrpcCall {
   try {
     door.refuseWhileDraining()
+    const undecoded = rawCall(door, bytes, id)
+    if (undecoded !== undefined) return undecoded
     const call = decodeGrpcInferRequest(bytes, { isOwned: true, id })
     if (call.request.parameters !== undefined) checkReservedParameters(Object.entries(call.request.parameters))
     return call.outputParameters.size === 0 ? call : withClasses(call)
@@ -21,6 +24,16 @@ export function decodeCall(door: Door, bytes: Uint8Array, id: string): GrpcCall 
     door.metrics?.countRefusal(model, 'grpc-v2', 'infer', InferenceError.from(reason).code)
     throw reason
   }
+}
+
+/** The call as its message, where its model passes messages on: who answers it checks it. */
+function rawCall({ dataPlane }: Door, bytes: Uint8Array, id: string): GrpcCall | undefined {
+  if (dataPlane.rawModels.size === 0 || !dataPlane.rawModels.has(peekGrpcInferRequest(bytes).model.name))
+    return undefined
+  const request = rawGrpcInferRequest(bytes, id)
+  const wantsFinalResponse = request.parameters?.['triton_enable_empty_final_response'] === true
+  const wantsTyped = request.parameters?.['binary_data_output'] === false
+  return { request, wantsTyped, wantsFinalResponse, outputParameters: new Map() }
 }
 
 /** Outputs whose parameter `classification` asks for their best classes. */

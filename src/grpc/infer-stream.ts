@@ -88,12 +88,12 @@ class InferStream {
         if (isOnly) only = response
         else {
           passTurn()
-          await this.#write(encodeGrpcStreamResponse(withFinal(response, false), '', { isTyped: wantsTyped }))
+          await this.#write(encode(response, false, wantsTyped))
         }
       })
       if (only !== undefined) {
         await before
-        await this.#write(encodeGrpcStreamResponse(withFinal(only, true), '', { isTyped: wantsTyped }))
+        await this.#write(encode(only, true, wantsTyped))
       } else if (wantsFinalResponse) {
         const { id = '', model } = request
         await this.#write(encodeGrpcStreamResponse(emptyResponse(id, { version: '', ...model })))
@@ -144,8 +144,8 @@ class InferStream {
   }
 }
 
-function withFinal(response: InferenceResponse, isFinal: boolean): InferenceResponse {
-  return { ...response, parameters: { ...response.parameters, [finalResponse]: isFinal } }
+function encode(response: InferenceResponse, isFinal: boolean, isTyped: boolean): Uint8Array {
+  return encodeGrpcStreamResponse(response, '', { isTyped, added: { [finalResponse]: isFinal } })
 }
 
 function emptyResponse(id: string, model: InferenceResponse['model']): InferenceResponse {

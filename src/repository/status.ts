@@ -45,5 +45,7 @@ export interface ServedMetadata extends ModelMetadata {
   /** How its requests wait, as it was configured. */
   readonly scheduling?: SchedulingOptions
   /** Its answers are kept and given again to equal requests. */
+  /** V2 gRPC requests need no decoding for it. */
+  readonly takesRaw?: boolean
   readonly isCached?: boolean
 }

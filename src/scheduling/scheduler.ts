@@ -46,6 +46,7 @@ export function schedule(model: Model, policy: SchedulingPolicy): ScheduledModel
     scheduling: () => queue.snapshot(),
     ...(model.preprocess && { preprocess: model.preprocess.bind(model) }),
     ...(model.postprocess && { postprocess: model.postprocess.bind(model) }),
+    ...(model.takesRaw === true ? { takesRaw: true } : {}),
     ...(model.infer && { infer: model.infer.bind(model) }),
     ...(model.explain && { explain: model.explain.bind(model) }),
     ...(model.stream && { stream: model.stream.bind(model) }),

@@ -230,7 +230,13 @@ describe('addresses', () => {
 
 it('loads grpc-js for gRPC only', () => {
   const loads = /^import (?!type)[^\n]*'@grpc\/grpc-js'/m
-  for (const file of ['index', 'grpc-connection', 'grpc-status', 'grpc-v1', 'grpc-v2']) {
-    expect(readFileSync(new URL(`../../src/client/${file}.js`, import.meta.url), 'utf8')).not.toMatch(loads)
+  for (const file of [
+    'client/index',
+    'client/grpc-connection',
+    'codec/grpc-status',
+    'client/grpc-v1',
+    'client/grpc-v2',
+  ]) {
+    expect(readFileSync(new URL(`../../src/${file}.js`, import.meta.url), 'utf8')).not.toMatch(loads)
   }
 })
