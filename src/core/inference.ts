@@ -1,5 +1,6 @@
 /** One inference call and its answer, whichever protocol it came in by. */
 import type { Parameters, Tensor } from './tensor.ts'
+import type { TraceContext } from './trace-context.ts'
 
 /** Which model: the newest ready version where none is named. */
 export interface ModelRef {
@@ -16,12 +17,12 @@ export interface InferenceRequest {
   /** Outputs that shall come back as their best classes, by name: how many of them, at least 1. */
   readonly classes?: ReadonlyMap<string, number>
   readonly parameters?: Parameters
-}
   /**
    * The ModelInferRequest (V2 gRPC) that it came as, where the model asked for it by `takesRaw` and nobody has changed it: a
    * getter of a class, which copies by spread leave behind. It names the model as the caller does.
    */
   readonly raw?: Uint8Array
+}
 
 export interface InferenceResponse {
   readonly id?: string
@@ -30,9 +31,9 @@ export interface InferenceResponse {
   readonly parameters?: Parameters
   /** Headers (REST) or trailing metadata (gRPC) of the answer, where the model or a hook sets some; ASCII. */
   readonly headers?: Readonly<Record<string, string>>
-}
   /** The ModelInferResponse (V2 gRPC) that says the same, where a model has it at hand; a getter, as that of a request. */
   readonly raw?: Uint8Array
+}
 
 /** What travels beside a request and is not part of it. */
 export interface RequestContext {
@@ -47,4 +48,6 @@ export interface RequestContext {
   readonly deadline?: number | undefined
   /** Headers (REST) or metadata (gRPC), names in lower case. */
   readonly headers: Readonly<Record<string, string>>
+  /** The span of this call, where the server traces: what a model calls in turn is part of it. */
+  readonly trace?: TraceContext | undefined
 }

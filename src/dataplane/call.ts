@@ -1,6 +1,7 @@
 /** One call on its way through the data plane, and who looks on. */
 import type { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef, RequestContext } from '../core/inference.ts'
+import type { TraceContext } from '../core/trace-context.ts'
 
 /** Milliseconds of each part of a call; 0 where a part did not run. */
 export interface Timings {
@@ -32,6 +33,8 @@ export interface Call {
   rows?: number | undefined
   /** The scheduler of the model counts its runs. */
   isScheduled?: boolean
+  /** Its span: an observer that traces sets it when the request comes, and the context then tells it to the model. */
+  trace?: TraceContext
   /** Present where answers of the model are kept. */
   cache?: CacheUse
 }

@@ -1,6 +1,7 @@
 /** Until when an answer is worth something: what callers say, and the signal that fires then. */
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, RequestContext } from '../core/inference.ts'
+import type { TraceContext } from '../core/trace-context.ts'
 
 /** Longer than timers can count; who gives so much time does not wait for it. */
 const maxTimerMs = 2 ** 31 - 1
@@ -79,5 +80,9 @@ class DeadlineContext implements RequestContext {
 
   get headers(): Readonly<Record<string, string>> {
     return this.#context.headers
+  }
+
+  get trace(): TraceContext | undefined {
+    return this.#context.trace
   }
 }

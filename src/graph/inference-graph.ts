@@ -11,7 +11,7 @@ import type { HeaderPatterns, IncomingHeaders } from './headers.ts'
 import { fault, faultBody } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 import type { Payload } from './payload.ts'
-import type { CallService, Origin, Run, Surroundings } from './run.ts'
+import type { CallService, ObserveStep, Origin, Run, Surroundings } from './run.ts'
 import { runSplitter, runSwitch } from './select.ts'
 import { runSequence } from './sequence.ts'
 import { RunningShadows } from './shadow.ts'
@@ -26,7 +26,9 @@ export interface GraphSettings {
   /** Headers that go on to the steps; none where absent. */
   readonly propagate?: HeaderPatterns
   /** Sees every step of every request: metrics and spans. Must not throw. */
-  readonly observe?: (record: StepRecord) => void
+  readonly observe?: ObserveStep
+  /** Makes the span of a step, as part of another. */
+  readonly beginSpan?: Surroundings['beginSpan']
   readonly log?: Log
   readonly timers?: Timers
   /** An integer from 0 to 99, all equally likely. */
@@ -61,13 +63,13 @@ export class InferenceGraph {
   readonly #shadows: RunningShadows
 
   constructor(spec: GraphSpec, settings: GraphSettings) {
-    const { call, propagate, observe, log = silentLog, timers = systemTimers } = settings
+    const { call, propagate, observe, beginSpan, log = silentLog, timers = systemTimers } = settings
     this.spec = spec
     this.#propagate = propagate ?? { patterns: [], refused: [] }
     this.#shadows = new RunningShadows((error) => log.warn({ error }, 'shadow step'))
     const pickPercent = settings.pickPercent ?? (() => randomInt(100))
     const shadows = this.#shadows
-    this.#surroundings = { spec, call, timers, breakers: new Breakers(), pickPercent, observe, shadows }
+    this.#surroundings = { spec, call, timers, breakers: new Breakers(), pickPercent, observe, beginSpan, shadows }
   }
 
   /**
@@ -84,9 +86,9 @@ export class InferenceGraph {
   async explain(request: GraphRequest): Promise<ExplainedReply> {
     const steps: StepRecord[] = []
     const { observe } = this.#surroundings
-    const reply = await this.#answer(request, (record) => {
+    const reply = await this.#answer(request, (record, span) => {
       steps.push(record)
-      observe?.(record)
+      observe?.(record, span)
     })
     const { status, payload } = reply
     return { status, payload, contentType: reply.contentType, steps: [...steps] }
@@ -102,7 +104,8 @@ export class InferenceGraph {
     const headers = propagatedHeaders(incoming, this.#propagate)
     const graph = this.#surroundings
     const startedMs = record === undefined ? 0 : graph.timers.now()
-    const run: Run = { graph, incoming, headers, origin, startedMs, steps: 0, exhausted: undefined, record, route }
+    const spent = { steps: 0, exhausted: undefined }
+    const run: Run = { graph, incoming, headers, origin, startedMs, spent, record, route }
     const seconds = this.spec.timeoutSeconds
     const outcome =
       seconds === undefined

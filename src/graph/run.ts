@@ -1,5 +1,6 @@
 /** One request on its way through a graph: what it may spend, who makes its calls, and what is told of it. */
 import type { RequestContext } from '../core/inference.ts'
+import type { TraceContext } from '../core/trace-context.ts'
 import type { HeaderList, IncomingHeaders } from './headers.ts'
 import type { Outcome } from './outcome.ts'
 import type { Payload } from './payload.ts'
@@ -9,7 +10,7 @@ import type { Timers } from './timers.ts'
 import type { StepRecord } from './trace.ts'
 
 /** What goes on to the steps that run in this process. */
-export type Origin = Pick<RequestContext, 'requestId' | 'deadline'>
+export type Origin = Pick<RequestContext, 'requestId' | 'deadline' | 'trace'>
 
 /** One call to a service. */
 export interface StepCall {
@@ -45,8 +46,21 @@ export interface Surroundings {
   /** An integer from 0 to 99, all equally likely. */
   readonly pickPercent: () => number
   /** Sees every step that ran, was passed over or left out. */
-  readonly observe: ((record: StepRecord) => void) | undefined
+  readonly observe: ObserveStep | undefined
+  /** Makes the span of a step, as part of another; absent where nobody traces. */
+  readonly beginSpan: ((parent: TraceContext) => TraceContext) | undefined
   readonly shadows: Shadows
+}
+
+/** @param span of the step, where it is traced */
+export type ObserveStep = (record: StepRecord, span?: TraceContext) => void
+
+/** What a request has used up, nodes within nodes included. */
+export interface Spent {
+  /** Steps so far. */
+  steps: number
+  /** What ended the request, where it had too many. */
+  exhausted: Error | undefined
 }
 
 /** Steps that nobody waits for. */
@@ -62,10 +76,7 @@ export interface Run {
   readonly headers: HeaderList
   readonly origin: Origin | undefined
   readonly startedMs: number
-  /** Steps of this request so far. */
-  steps: number
-  /** What ended the request, where it had too many. */
-  exhausted: Error | undefined
-  readonly record: ((record: StepRecord) => void) | undefined
+  readonly spent: Spent
+  readonly record: ObserveStep | undefined
   readonly route: (run: Run, node: string, payload: Payload, signal: AbortSignal) => Promise<Outcome>
 }

@@ -26,7 +26,7 @@ export function shadow(run: Run, node: GraphNode, step: GraphStep, payload: Payl
   const own: Run = {
     ...run,
     origin: origin === undefined ? origin : { requestId: origin.requestId },
-    steps: 0,
+    spent: { steps: 0, exhausted: undefined },
     record: run.graph.observe,
   }
   const isStarted = run.graph.shadows.start(async (signal) => {

@@ -1,11 +1,12 @@
 /** Runs one step: maps its request, calls its service or node, tries again where the graph says so, and tells of it. */
 import { InferenceError, messageOf } from '../core/errors.ts'
+import type { TraceContext } from '../core/trace-context.ts'
 import { mapPredictions, mapTensors } from './mapping.ts'
 import { answer, fault, isSuccess, nested } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 import { Payload } from './payload.ts'
 import type { Breaker } from './breaker.ts'
-import type { Run, StepCall, StepReply } from './run.ts'
+import type { Origin, Run, StepCall, StepReply } from './run.ts'
 import type { GraphNode, GraphStep } from './spec.ts'
 import { pause, reasonOf, within } from './timers.ts'
 import { targetText, told } from './trace.ts'
@@ -30,15 +31,38 @@ export function runStep(
   isTested = false,
 ): Promise<Outcome> {
   if (signal.aborted) return Promise.reject(InferenceError.from(reasonOf(signal)))
-  run.steps += 1
-  if (run.steps > run.graph.spec.options.maxSteps) {
+  run.spent.steps += 1
+  if (run.spent.steps > run.graph.spec.options.maxSteps) {
     const most = run.graph.spec.options.maxSteps
-    run.exhausted ??= new InferenceError('resource_exhausted', `the graph ran more than ${most} steps for one request`)
-    return Promise.reject(run.exhausted)
+    run.spent.exhausted ??= new InferenceError(
+      'resource_exhausted',
+      `the graph ran more than ${most} steps for one request`,
+    )
+    return Promise.reject(run.spent.exhausted)
   }
   const count = { calls: 0 }
   if (run.record === undefined) return perform(run, node, step, payload, signal, count)
-  return recorded(run, node, step, isTested, count, () => perform(run, node, step, payload, signal, count))
+  const span = spanOf(run)
+  const traced = span === undefined ? run : { ...run, origin: { ...originOf(run), trace: span } }
+  const work = (): Promise<Outcome> => perform(traced, node, step, payload, signal, count)
+  return recorded(run, node, step, { isTested, count, span }, work)
+}
+
+/** Undefined where nobody traces this request. */
+function spanOf({ graph, origin }: Run): TraceContext | undefined {
+  const parent = origin?.trace
+  return parent === undefined ? undefined : graph.beginSpan?.(parent)
+}
+
+function originOf({ origin }: Run): Origin {
+  const { requestId = '', deadline } = origin ?? {}
+  return { requestId, deadline }
+}
+
+interface Told {
+  readonly isTested: boolean
+  readonly count: Count
+  readonly span: TraceContext | undefined
 }
 
 interface Count {
@@ -49,8 +73,7 @@ async function recorded(
   run: Run,
   node: GraphNode,
   step: GraphStep,
-  isTested: boolean,
-  count: Count,
+  { isTested, count, span }: Told,
   work: () => Promise<Outcome>,
 ): Promise<Outcome> {
   const startMs = run.graph.timers.now()
@@ -68,7 +91,7 @@ async function recorded(
     if (cause !== undefined) record.cause = cause
     if (isTested && step.condition !== undefined) record.condition = { text: step.condition.text, holds: true }
     if (step.target.kind !== 'node') record.calls = count.calls
-    run.record?.(record)
+    run.record?.(record, span)
   }
   try {
     const outcome = await work()
@@ -122,7 +145,7 @@ function perform(
 
 /** Runs another node as a step. */
 async function enter(run: Run, step: GraphStep, name: string, payload: Payload, signal: AbortSignal): Promise<Outcome> {
-  if (run.steps % freshStackEvery === 0) await Promise.resolve()
+  if (run.spent.steps % freshStackEvery === 0) await Promise.resolve()
   const { timeoutMs } = step.options
   if (timeoutMs === undefined) return nested(await run.route(run, name, payload, signal))
   return nested(await timed(run, step, timeoutMs, signal, (inner) => run.route(run, name, payload, inner)))
@@ -214,7 +237,8 @@ function postTo({ target }: GraphStep): string {
 /** A rejection as a fault of the step. @throws where it is the end of the request: nobody waits, or too many steps */
 function failed(run: Run, signal: AbortSignal, reason: unknown): Outcome {
   if (signal.aborted) throw InferenceError.from(reasonOf(signal))
-  if (run.exhausted !== undefined && reason === run.exhausted) throw run.exhausted
+  const { exhausted } = run.spent
+  if (exhausted !== undefined && reason === exhausted) throw exhausted
   return fault(messageOf(reason))
 }
 

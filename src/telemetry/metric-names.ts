@@ -64,6 +64,7 @@ export const metricNames = {
     name: 'servable_graph_step_duration_seconds',
     help: 'Time of the steps of inference graphs, retries included.',
   },
+  spans: { name: 'servable_spans_total', help: 'Spans of traces, by what became of them.' },
   cacheHits: { name: 'servable_cache_hits_total', help: 'Requests answered by an answer that was kept.' },
   cacheMisses: { name: 'servable_cache_misses_total', help: 'Requests that no kept answer answered.' },
   cacheEntries: { name: 'servable_cache_entries', help: 'Answers that are kept.' },

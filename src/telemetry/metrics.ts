@@ -11,6 +11,7 @@ import { addGraphMetrics } from './graph-metrics.ts'
 import { kservePhase, metricNames } from './metric-names.ts'
 import { addModelMetrics, type ModelView } from './model-metrics.ts'
 import { ensure } from './observations.ts'
+import { addSpanMetrics, type SpanCounts } from './span-metrics.ts'
 import { ObservedHistogram, type Labels } from './observed-histogram.ts'
 import { durationBounds, kserveBounds, ModelCounts, phases } from './request-counts.ts'
 import type { Statistics } from './statistics.ts'
@@ -24,6 +25,7 @@ export interface MetricsOptions {
   readonly statistics?: Statistics
   readonly cache?: { readonly usage: CacheUsage }
   readonly graphs?: GraphCounts
+  readonly spans?: SpanCounts | undefined
 }
 
 /**
@@ -40,13 +42,14 @@ export class Metrics implements InferenceObserver {
   /** By the name that the caller gave, known or not; without the idle ones. */
   readonly #inFlight = new Map<string, { count: number }>()
 
-  constructor({ version, models, statistics, cache, graphs }: MetricsOptions) {
+  constructor({ version, models, statistics, cache, graphs, spans }: MetricsOptions) {
     this.#models = models
     this.#statistics = statistics
     this.#addRequestMetrics()
     this.#addModelMetrics()
     if (cache !== undefined) this.#addCacheMetrics(cache)
     if (graphs !== undefined) addGraphMetrics(this.#registry, graphs)
+    if (spans !== undefined) addSpanMetrics(this.#registry, spans)
     const build = new Gauge({
       ...metricNames.build,
       labelNames: ['version', 'node'],

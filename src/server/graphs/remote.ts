@@ -2,6 +2,7 @@
 import { Agent, request as requestHttp } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent as TlsAgent, request as requestHttps } from 'node:https'
+import { traceHeaders } from '../../core/trace-context.ts'
 import { Payload } from '../../graph/index.ts'
 import type { StepCall, StepReply } from '../../graph/index.ts'
 
@@ -38,7 +39,7 @@ export class RemoteServices {
    * @throws Error in the words of Go's client where there is no answer; the reason of the signal where that fires, which closes
    *   the connection
    */
-  call(url: URL, { payload, headers, signal }: StepCall): Promise<StepReply> {
+  call(url: URL, { payload, headers, signal, origin }: StepCall): Promise<StepReply> {
     return new Promise((resolve, reject) => {
       const body = payload.asBytes()
       const isTls = url.protocol === 'https:'
@@ -70,7 +71,9 @@ export class RemoteServices {
       if (signal.aborted) onAbort()
       else {
         try {
-          send(request, headers, body, payload.headerLength)
+          for (const [name, value] of headers) if (!describesBody.has(name)) request.appendHeader(name, value)
+          if (origin?.trace !== undefined) for (const pair of traceHeaders(origin.trace)) request.setHeader(...pair)
+          send(request, body, payload.headerLength)
         } catch (reason) {
           request.destroy()
           fail(reason instanceof Error ? reason : new Error(String(reason)))
@@ -107,13 +110,7 @@ export class RemoteServices {
   }
 }
 
-function send(
-  request: ClientRequest,
-  headers: StepCall['headers'],
-  body: Uint8Array,
-  headerLength: number | undefined,
-): void {
-  for (const [name, value] of headers) if (!describesBody.has(name)) request.appendHeader(name, value)
+function send(request: ClientRequest, body: Uint8Array, headerLength: number | undefined): void {
   if (headerLength !== undefined) {
     request.setHeader('Content-Type', 'application/octet-stream')
     request.setHeader(headerLengthName, String(headerLength))

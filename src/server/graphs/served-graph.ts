@@ -11,6 +11,7 @@ import type { GraphExchange } from '../../rest/options.ts'
 import { answerOf } from '../../rest/status.ts'
 import { schedule } from '../../scheduling/scheduler.ts'
 import type { GraphCounts } from '../../telemetry/graph-counts.ts'
+import type { Tracer } from '../../telemetry/tracer.ts'
 import type { ServedModelSource } from '../models.ts'
 import { callModel, refusal, StepContext, type LocalDoor } from './local.ts'
 import type { RemoteServices } from './remote.ts'
@@ -34,6 +35,7 @@ export interface ReadyGraph {
 export interface Surroundings extends LocalDoor {
   readonly remote: RemoteServices
   readonly counts: GraphCounts
+  readonly tracer: Tracer | undefined
   readonly graph: (name: string) => ServedGraph | undefined
 }
 
@@ -118,11 +120,15 @@ export class ServedGraph {
 
   #open(): InferenceGraph {
     const { name, spec, propagate } = this.#graph
-    const { counts, log } = this.#around
+    const { counts, log, tracer } = this.#around
     return new InferenceGraph(spec, {
       call: (call) => this.#call(call),
       propagate,
-      observe: (record) => counts.observe(name, record),
+      observe: (record, span) => {
+        counts.observe(name, record)
+        if (span !== undefined) tracer?.addStep(name, record, span)
+      },
+      ...(tracer === undefined ? {} : { beginSpan: (parent) => tracer.begin(parent) }),
       log: boundLog(log, { graph: name }),
     })
   }
