@@ -1,6 +1,7 @@
 /** The description of this API that `/openapi.json` serves: OpenAPI 3.1, every route. */
 import { dataTypes } from '../core/tensor.ts'
 import { extensionPaths } from './openapi-extensions.ts'
+import { graphPaths } from './openapi-graphs.ts'
 import {
   callErrors,
   error,
@@ -16,8 +17,8 @@ import {
 } from './openapi-parts.ts'
 import { schemas } from './openapi-schemas.ts'
 
-/** The whole document. */
-export function describeApi(version: string): Json {
+/** The whole document. @param graphs names of the inference graphs of this server */
+export function describeApi(version: string, graphs: readonly string[] = []): Json {
   return {
     openapi: '3.1.0',
     info: {
@@ -30,9 +31,10 @@ export function describeApi(version: string): Json {
     tags: [
       { name: 'V2', description: 'Open Inference protocol' },
       { name: 'V1', description: 'TensorFlow Serving and KServe V1' },
+      ...(graphs.length === 0 ? [] : [{ name: 'graphs', description: 'Inference graphs' }]),
       { name: 'service', description: 'The server itself' },
     ],
-    paths: { ...servicePaths, ...v2Paths(), ...extensionPaths(), ...v1Paths() },
+    paths: { ...servicePaths, ...v2Paths(), ...extensionPaths(), ...v1Paths(), ...graphPaths(graphs) },
     components: { schemas: { ...schemas, DataType: { type: 'string', enum: dataTypes } } },
   }
 }

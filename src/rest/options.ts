@@ -28,6 +28,7 @@ export interface GraphExchange {
 
 /** The graphs as this door sees them. */
 export interface RestGraphs {
+  readonly names: readonly string[]
   has(name: string): boolean
   /** The name of the graph whose host a `Host` header names. */
   atHost(host: string): string | undefined

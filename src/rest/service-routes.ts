@@ -12,6 +12,6 @@ export function addServiceRoutes(app: FastifyInstance, door: Door): void {
     const { contentType, text } = await door.metrics.expose()
     return reply.header('content-type', contentType).send(text)
   })
-  get(app, '/openapi.json', (_request, reply) => sendJson(reply, describeApi(door.version)))
+  get(app, '/openapi.json', (_request, reply) => sendJson(reply, describeApi(door.version, door.graphs?.names)))
   addDocsRoutes(app)
 }

@@ -73,6 +73,10 @@ export class Graphs implements RestGraphs {
     return this.#readiness.start(unloaded)
   }
 
+  get names(): readonly string[] {
+    return [...this.#byName.keys()]
+  }
+
   has(name: string): boolean {
     return this.#byName.has(name)
   }
