@@ -1,7 +1,7 @@
 /** The Dockerfiles: what they promise, what a linter says, and what their own steps make in a clean directory. */
 import { execFile, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -123,10 +123,9 @@ describe.skipIf(reason !== '')(`hadolint${reason}`, () => {
 })
 
 async function bytesBelow(directory: string): Promise<number> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile())
-  const sizes = await Promise.all(files.map(({ parentPath, name }) => bytesOf(join(parentPath, name))))
-  return sizes.reduce((sum, size) => sum + size, 0)
+  const paths = await readdir(directory, { recursive: true })
+  const found = await Promise.all(paths.map((path) => lstat(join(directory, path))))
+  return found.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0)
 }
 
 async function bytesOf(file: string): Promise<number> {
