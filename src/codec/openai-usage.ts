@@ -30,6 +30,19 @@ export function usageOf(json: string): TokenUsage | undefined {
   }
 }
 
+/**
+ * The same, of the end of an answer that is too long to be read as a whole. Within texts the quotes of such names are escaped.
+ */
+export function usageInTail(tail: string): TokenUsage | undefined {
+  const prompt = /"(?:prompt|input)_tokens":\s*(\d{1,15})/.exec(tail)?.[1]
+  const completion = /"(?:completion|output)_tokens":\s*(\d{1,15})/.exec(tail)?.[1]
+  if (prompt === undefined && completion === undefined) return undefined
+  return {
+    ...(prompt === undefined ? {} : { promptTokens: Number(prompt) }),
+    ...(completion === undefined ? {} : { completionTokens: Number(completion) }),
+  }
+}
+
 /** True where an event of a stream brings text: not the role alone, not the reason of the end. */
 export function bringsText(data: string): boolean {
   return /"(?:content|text|delta|reasoning|reasoning_content|arguments|partial_json)":\s*"(?!")/.test(data)

@@ -11,6 +11,7 @@ import { pathOf } from './inference.ts'
 import { addGenerateRoutes } from './generate-routes.ts'
 import { addGraphRoutes, graphUrl } from './graph-routes.ts'
 import { addManagementRoutes } from './management-routes.ts'
+import { addOpenAiRoutes } from './openai-routes.ts'
 import { openDoor } from './options.ts'
 import type { Door, RestOptions } from './options.ts'
 import { requestIdOf } from './request-context.ts'
@@ -53,6 +54,7 @@ export function createRestApp(options: RestOptions): FastifyInstance {
   addServiceRoutes(app, door)
   addV2Routes(app, door)
   addGenerateRoutes(app, door)
+  addOpenAiRoutes(app, door)
   addManagementRoutes(app, door)
   addV1Routes(app, door)
   if (door.graphs !== undefined) addGraphRoutes(app, door, door.graphs)

@@ -5,6 +5,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import { versionStatuses } from '../repository/version-status.ts'
 import { sendJson } from './answer.ts'
+import { openAiList, openAiModel, openAiNames } from './openai-models.ts'
 import type { Door } from './options.ts'
 import { get } from './routing.ts'
 import { inServingWords, isCall, malformed, refBy, type VersionedModel } from './v1-target.ts'
@@ -12,13 +13,19 @@ import { modelNames } from './v2-routes.ts'
 
 /** `GET /v1/models` and the signatures; states share their paths with calls, see `v1-routes.ts`. */
 export function addV1DescriptionRoutes(app: FastifyInstance, door: Door): void {
-  get(app, '/v1/models', (_request, reply) => sendJson(reply, { models: modelNames(door) }))
+  get(app, '/v1/models', (_request, reply) => sendJson(reply, listModels(door)))
   addMetadataRoute(app, '/v1/models/:model/metadata', door, ({ model }) => ({ name: model }))
   for (const by of ['versions', 'labels'] as const) {
     addMetadataRoute(app, `/v1/models/:model/${by}/:target/metadata`, door, (params, request) =>
       refBy(door, request, by, params),
     )
   }
+}
+
+/** KServe's list; where models answer OpenAI's requests, with OpenAI's list in the same object. */
+function listModels(door: Door): object {
+  const list = openAiList(door)
+  return { ...(list.data.length === 0 ? {} : list), models: modelNames(door) }
 }
 
 /** A signature is only ever read: TF Serving calls every other method malformed, not forbidden. */
@@ -59,7 +66,8 @@ export function describeModel(door: Door, request: FastifyRequest, name: string)
   if (isCall(name) && !modelNames(door).includes(name)) throw malformed(request)
   const statuses = statesOf(door, { name })
   door.dataPlane.metadata({ name })
-  return { name, ready: true, model_version_status: statuses }
+  const own = openAiNames(door).includes(name) ? openAiModel(name) : {}
+  return { ...own, name, ready: true, model_version_status: statuses }
 }
 
 /** The answer of `GET /v1/models/{model}/versions/{version}`: a state is told whatever it is, as by TF Serving. */

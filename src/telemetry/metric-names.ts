@@ -65,6 +65,16 @@ export const metricNames = {
     help: 'Time of the steps of inference graphs, retries included.',
   },
   spans: { name: 'servable_spans_total', help: 'Spans of traces, by what became of them.' },
+  promptTokens: { name: 'servable_prompt_tokens_total', help: 'Tokens of prompts, as models told them.' },
+  completionTokens: {
+    name: 'servable_generation_tokens_total',
+    help: 'Tokens that were generated, as models told them; else the events of streams that brought text.',
+  },
+  firstToken: {
+    name: 'servable_time_to_first_token_seconds',
+    help: 'Time from a streaming request to its first text.',
+  },
+  interToken: { name: 'servable_inter_token_latency_seconds', help: 'Time between two texts of a stream.' },
   cacheHits: { name: 'servable_cache_hits_total', help: 'Requests answered by an answer that was kept.' },
   cacheMisses: { name: 'servable_cache_misses_total', help: 'Requests that no kept answer answered.' },
   cacheEntries: { name: 'servable_cache_entries', help: 'Answers that are kept.' },

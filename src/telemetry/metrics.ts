@@ -2,7 +2,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { ErrorCode, InferenceError } from '../core/errors.ts'
 import type { InferenceResponse, ModelRef, RequestContext } from '../core/inference.ts'
-import type { Call, InferenceObserver, Verb } from '../dataplane/dataplane.ts'
+import type { Call, InferenceObserver, TokenEvent, Verb } from '../dataplane/dataplane.ts'
 import type { CacheUsage } from '../dataplane/response-cache.ts'
 import type { ModelStatus } from '../repository/status.ts'
 import { batchRowBounds, batchRowsOf } from './batch-rows.ts'
@@ -15,6 +15,7 @@ import { addSpanMetrics, type SpanCounts } from './span-metrics.ts'
 import { ObservedHistogram, type Labels } from './observed-histogram.ts'
 import { durationBounds, kserveBounds, ModelCounts, phases } from './request-counts.ts'
 import type { Statistics } from './statistics.ts'
+import { addTokenMetrics, TokenCounts } from './token-metrics.ts'
 
 export interface MetricsOptions {
   /** Version of this server, for `servable_build_info`. */
@@ -39,6 +40,7 @@ export class Metrics implements InferenceObserver {
   /** The models as they are at this scrape: all metrics tell of the same moment. */
   #views: readonly ModelView[] = []
   readonly #counts = new Map<string, ModelCounts>()
+  readonly #tokens = new TokenCounts()
   /** By the name that the caller gave, known or not; without the idle ones. */
   readonly #inFlight = new Map<string, { count: number }>()
 
@@ -47,6 +49,7 @@ export class Metrics implements InferenceObserver {
     this.#statistics = statistics
     this.#addRequestMetrics()
     this.#addModelMetrics()
+    addTokenMetrics(this.#registry, this.#tokens)
     if (cache !== undefined) this.#addCacheMetrics(cache)
     if (graphs !== undefined) addGraphMetrics(this.#registry, graphs)
     if (spans !== undefined) addSpanMetrics(this.#registry, spans)
@@ -82,6 +85,10 @@ export class Metrics implements InferenceObserver {
     this.#leave(call)
     const { name, version } = call.ref ?? this.#known(call.request.model)
     this.#count(name, version, call, error.code)
+  }
+
+  onTokens({ ref, request }: Call, event: TokenEvent): void {
+    this.#tokens.add((ref ?? request.model).name, event)
   }
 
   /** Counts a request that a door refused before the data plane saw it. */
