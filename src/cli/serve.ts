@@ -45,7 +45,13 @@ async function serveAlone(config: ServeConfig, { stopped }: StopSignals): Promis
   const { createServer } = await import('../server/server.ts')
   const { renderBanner } = await import('./banner.ts')
   growHeapFurther()
-  const server = await createServer(config)
+  const stopping = new AbortController()
+  void stopped.then(() => stopping.abort())
+  const server = await createServer({ ...config, signal: stopping.signal }).catch((reason: unknown) => {
+    if (!stopping.signal.aborted) throw reason
+    return undefined // in the midst of downloads, which the next start takes up
+  })
+  if (server === undefined) return 0
   const addresses = await server.listen()
   server.log.info({ ...addresses }, 'listening')
   const statuses = await Promise.race([server.load(), stopped])

@@ -25,7 +25,7 @@ export const serveSettings = {
   models: listSetting({
     parse: string,
     value: 'PATH',
-    description: 'model file, model directory or repository; the same as a positional argument',
+    description: 'model file, model directory, repository or URI of one; the same as a positional argument',
   }),
   modelDir: setting<string | undefined>({
     parse: string,
@@ -48,7 +48,19 @@ export const serveSettings = {
   pvc: listSetting({
     parse: claim,
     value: 'CLAIM=PATH',
-    description: 'directory that stands for a PersistentVolumeClaim in pvc:// URIs of manifests',
+    description: 'directory that stands for a PersistentVolumeClaim in pvc:// URIs',
+  }),
+  cacheDir: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'PATH',
+    description: 'directory for models that are downloaded or unpacked, shared by all servers (~/.cache/servable)',
+  }),
+  cacheBudget: setting<number | undefined>({
+    parse: bytes,
+    default: undefined,
+    value: 'SIZE',
+    description: 'most bytes in it: what was used longest ago makes room, what is in use stays; as the disk allows',
   }),
   allowCommands: setting({
     parse: flag,

@@ -6,17 +6,22 @@ import type { ModelRef } from '../core/inference.ts'
 import type { SchedulingOptions } from '../core/scheduling.ts'
 import type { ModelEntry } from '../repository/entry.ts'
 import { failed, type DiscoveredModel } from '../repository/discovered-model.ts'
-import { discover } from '../repository/layout.ts'
+import { discover, refOf } from '../repository/layout.ts'
 import { entryFor, type Preparing } from '../repository/load-model.ts'
 import type { DefinedModel } from '../runtime/define-model.ts'
 import { lazyRuntime, RuntimeRegistry } from '../runtime/registry.ts'
 import { schedule, type ScheduledModel } from '../scheduling/scheduler.ts'
+import { isUri } from '../storage/index.ts'
 import type { ServeConfig } from './config.ts'
+import type { Fetched, Fetching } from './fetching.ts'
 import { prepareBySpec } from './preparing.ts'
 
 /** A model at a path, with what holds where its model.yaml does not say otherwise. */
 export interface PlacedModel {
+  /** Path or URI. */
   readonly path: string
+  /** Variables over those of the process, with the credentials for its URI. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
   /** The format that its files must have. */
   readonly format?: string
   readonly instances?: number
@@ -68,27 +73,28 @@ export async function findModels(
   config: ServeConfig,
   runtimes: readonly Runtime[],
   log: Log = silentLog,
+  fetching?: Fetching,
 ): Promise<readonly ServedModelSource[]> {
   const registry = registryOf(runtimes)
   if (typeof sources === 'string' || isList(sources)) {
     const paths = typeof sources === 'string' ? [sources] : sources
-    return fromPaths({ paths, name: config.modelName }, config, registry, log)
+    return fromPaths({ paths, name: config.modelName, fetching }, config, registry, log)
   }
   const found = await Promise.all(
     Object.entries(sources).map(async ([name, source]) => {
       const placed = placedOf(source)
       if (placed === undefined) return isDefined(source) ? [fromDefinition(name, source, config, log)] : []
-      return fromPaths({ ...placed, paths: [placed.path], name }, config, registry, log)
+      return fromPaths({ ...placed, paths: [placed.path], name, fetching }, config, registry, log)
     }),
   )
   return found.flat()
 }
 
-/** The paths that a server was given. */
+/** The paths on this machine that a server was given. */
 export function pathsOf(sources: ModelSources): readonly string[] {
-  if (typeof sources === 'string') return [sources]
-  if (isList(sources)) return sources
-  return Object.values(sources).flatMap((source) => placedOf(source)?.path ?? [])
+  const all = typeof sources === 'string' ? [sources] : sources
+  const paths = isList(all) ? all : Object.values(all).flatMap((source) => placedOf(source)?.path ?? [])
+  return paths.filter((path) => !isUri(path))
 }
 
 type Source = string | PlacedModel | DefinedModel
@@ -109,18 +115,21 @@ function isList(sources: Exclude<ModelSources, string>): sources is readonly str
 interface Paths extends Omit<PlacedModel, 'path'> {
   readonly paths: readonly string[]
   readonly name: string | undefined
+  /** Where there is none, paths are paths. */
+  readonly fetching: Fetching | undefined
 }
 
 async function fromPaths(
-  { paths, name, format, instances, scheduling, idleSeconds, hooks = [] }: Paths,
+  { paths, name, format, instances, scheduling, idleSeconds, hooks = [], environment, fetching }: Paths,
   config: ServeConfig,
   registry: RuntimeRegistry,
   log: Log,
 ): Promise<readonly ServedModelSource[]> {
   const { device, placement, maxQueueSize } = config
-  const discovered = await discover(paths, {
+  const { local, failures } = await localPaths(paths, fetching, environment)
+  const found = await discover(local, {
     formats: registry.formats,
-    ...(name === undefined ? {} : { name }),
+    ...(name === undefined || local.length === 0 ? {} : { name }),
     defaults: {
       device,
       placement,
@@ -132,6 +141,7 @@ async function fromPaths(
     },
     log,
   })
+  const discovered = [...found, ...failures.map((failure) => unfetched(failure, name, found))]
   return discovered.map((found) => {
     const model = format === undefined ? found : ofFormat(found, format)
     const entry = entryFor(model, {
@@ -143,6 +153,33 @@ async function fromPaths(
     const labels = model.kind === 'found' ? model.versionLabels : undefined
     return { ref: entry.ref, entry, root: model.root, ...(labels === undefined ? {} : { labels }) }
   })
+}
+
+type FetchFailure = Extract<Fetched, { kind: 'failed' }>
+
+/** All at once: how many are downloaded at a time is decided elsewhere. */
+async function localPaths(
+  paths: readonly string[],
+  fetching: Fetching | undefined,
+  environment: PlacedModel['environment'],
+): Promise<{ readonly local: readonly string[]; readonly failures: readonly FetchFailure[] }> {
+  if (fetching === undefined) return { local: paths, failures: [] }
+  const fetched = await Promise.all(paths.map((path) => fetching.get(path, environment)))
+  return {
+    local: fetched.flatMap((each) => (each.kind === 'local' ? [each.path] : [])),
+    failures: fetched.flatMap((each) => (each.kind === 'failed' ? [each] : [])),
+  }
+}
+
+/** A model that is not here keeps a place with its reason; what it is called, nobody can know for certain. */
+function unfetched(
+  { uri, name, reason }: FetchFailure,
+  given: string | undefined,
+  others: readonly DiscoveredModel[],
+): DiscoveredModel {
+  const isTaken = others.some((other) => refOf(other).name === name)
+  const ref = { name: given ?? (isTaken ? `${name}-not-fetched` : name), version: '1' }
+  return failed({ ref, root: uri }, uri, reason)
 }
 
 /** A model of another format than what was said about it is not served as something else. */

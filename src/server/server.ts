@@ -28,6 +28,7 @@ import { setLimits } from './components/limits.ts'
 import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import type { ModelFinder } from './configured-models.ts'
+import { Fetching } from './fetching.ts'
 import type { GivenGraphs } from './graphs/definition.ts'
 import { Graphs } from './graphs/graphs.ts'
 import { LastRequests } from './last-requests.ts'
@@ -52,6 +53,8 @@ export interface ServerOptions
   readonly log?: Log
   /** Runtimes beside those of this package. */
   readonly runtimes?: readonly Runtime[]
+  /** Ends the downloads of models that {@link createServer} waits for. */
+  readonly signal?: AbortSignal
 }
 
 /** What {@link createServer} has found and opened. */
@@ -62,6 +65,7 @@ interface ServerParts {
   readonly services: readonly PlannedService[]
   readonly limits: LimitTable
   readonly finder: ModelFinder
+  readonly fetching: Fetching
   readonly log: Log
   readonly extensions: Extensions
   readonly logSettings: LogSettings
@@ -83,6 +87,7 @@ export class Server {
   readonly #predictorDoor: PredictorDoor
   readonly #abort = new AbortController()
   readonly #calls = new RunningCalls()
+  readonly #fetching: Fetching
   readonly #spans: OtlpExporter | undefined
   readonly #isTls: boolean
   #isDraining = false
@@ -93,6 +98,7 @@ export class Server {
     const { sources, log, logSettings, extensions, membership } = parts
     this.config = config
     this.log = log
+    this.#fetching = parts.fetching
     this.#sources = sources
     this.#repository = new ModelRepository(log, { maxWaiting: config.maxQueueSize })
     for (const { entry } of sources) this.#repository.announce(entry)
@@ -266,6 +272,7 @@ export class Server {
 
   /** Refuses new work, finishes what runs, closes everything; all within `drainSeconds`. */
   close(options: CloseOptions = {}): Promise<void> {
+    this.#fetching.close()
     this.#closing ??= this.#close(options)
     return this.#closing
   }
@@ -324,12 +331,21 @@ export function createServer(options: ServerOptions): Promise<Server> {
 
 /** {@link createServer} for one process of several. */
 export async function openServer(
-  { models = [], graphs: ownGraphs = [], services: ownServices = {}, log, runtimes = [], ...options }: ServerOptions,
+  {
+    models = [],
+    graphs: ownGraphs = [],
+    services: ownServices = {},
+    log,
+    runtimes = [],
+    signal,
+    ...options
+  }: ServerOptions,
   membership?: Membership,
 ): Promise<Server> {
   const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
   const opened = openLog(config, log, membership?.logFields)
-  const find = (wanted: ModelSources) => findModels(wanted, config, runtimes, opened.log)
+  const fetching = new Fetching({ config, environment: process.env, log: opened.log, ...(signal && { signal }) })
+  const find = (wanted: ModelSources) => findModels(wanted, config, runtimes, opened.log, fetching)
   const planned = await planOf(config, registryOf(runtimes).formats, opened.log)
   const { graphs, services } = graphsWithPlan({ graphs: ownGraphs, services: ownServices }, planned)
   const finder: ModelFinder = {
@@ -345,6 +361,7 @@ export async function openServer(
     services: planned?.services ?? [],
     limits,
     finder,
+    fetching,
     log: opened.log,
     logSettings: opened.settings,
     membership,

@@ -43,8 +43,9 @@ export function archiveKind(name: string, contentType?: string): ArchiveKind | u
   return contentTypes.find(([pattern]) => pattern.test(contentType))?.[1]
 }
 
-/** `iris.tar.gz` → `iris` */
-export function withoutArchiveExtension(name: string): string {
+/** `iris.tar.gz` → `iris`, where it is one */
+export function withoutArchiveExtension(name: string, kind: ArchiveKind | undefined): string {
+  if (kind === undefined) return name
   const stem = extensions.reduce((rest, [pattern]) => rest.replace(pattern, ''), name)
   return stem === '' ? 'model' : stem
 }

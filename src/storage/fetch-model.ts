@@ -14,6 +14,7 @@ import { locationOf, shownUri, type RemoteKind } from './location.ts'
 import { openStore } from './open-store.ts'
 import { readPatterns, type FilePatterns } from './patterns.ts'
 import { progressOf, type Progress } from './progress.ts'
+import { fillPlaceholder, withStorageConfig } from './storage-spec.ts'
 import type { Store } from './store.ts'
 
 export interface FetchOptions {
@@ -62,9 +63,10 @@ const defaultTimeoutMs = 6 * 3600_000
  *   signal fires
  */
 export async function fetchModel(uri: string, options: FetchOptions = {}): Promise<FetchedModel> {
-  const environment = options.environment ?? {}
-  const location = locationOf(uri, options.claims, options.base)
-  const shown = shownUri(uri)
+  const environment = withStorageConfig(options.environment ?? {})
+  const filled = fillPlaceholder(uri, environment)
+  const location = locationOf(filled, options.claims, options.base)
+  const shown = shownUri(filled)
   if (location.kind !== 'local') return fetchRemote(location, shown, options, environment)
   const stats = await stat(location.path).catch(() => undefined)
   if (stats?.isFile() === true && archiveKind(basename(location.path)) !== undefined) {

@@ -150,10 +150,10 @@ function planOf(
 ): { readonly plan: TreePlan; readonly files: string } {
   const [first] = objects
   const archive = first !== undefined && objects.length === 1 ? archiveKind(first.path, first.contentType) : undefined
-  const [parent, last] = namesOf(address)
-  const name = archive === undefined ? last : withoutArchiveExtension(last)
   const isBare = isFile && archive === undefined
-  const directory = isBare ? parent : join(parent, name)
+  const names = namesOf(address)
+  const inner = isBare ? names.slice(0, -1) : names.slice(-2).map((name) => withoutArchiveExtension(name, archive))
+  const directory = join('model', ...inner)
   const identities = objects.map((object) => [object.path, identityOf(object)])
   const key = hashOf(1, directory, archive ?? null, identities)
   return {
@@ -162,14 +162,14 @@ function planOf(
   }
 }
 
-/** The last two parts of an address as names of directories: a model is named after one of them. */
-function namesOf(address: string): readonly [string, string] {
+/** The last three parts of an address as names of directories: a model is named after one of them. */
+function namesOf(address: string): readonly string[] {
   const parts = address
     .replace(/^[a-z][\w+.-]*:\/\//i, '')
     .split('/')
     .filter((part) => part !== '')
-  const [parent = 'model', last = 'model'] = parts.length === 1 ? ['model', parts[0]] : parts.slice(-2)
-  return [nameOf(parts.length === 2 ? 'model' : parent), nameOf(last)]
+  const [host, ...path] = parts
+  return (path.length === 0 ? [host ?? 'model'] : path.slice(-3)).map(nameOf)
 }
 
 function nameOf(part: string): string {

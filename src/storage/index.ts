@@ -4,3 +4,4 @@ export { fetchModel, type FetchedModel, type FetchOptions } from './fetch-model.
 export { isUri, shownUri } from './location.ts'
 export type { FilePatterns } from './patterns.ts'
 export type { Progress } from './progress.ts'
+export { storageOf, type SpecifiedStorage, type StorageSpec } from './storage-spec.ts'
