@@ -13,3 +13,10 @@ export type {
   PlannedLimits,
   PlannedLogger,
 } from './service-plan.ts'
+export { keyOf, mergeManifests, noManifests, objectsOf, withoutObject } from './merge-manifests.ts'
+export type { ObjectKey } from './merge-manifests.ts'
+export { readManifestText } from './read-manifests.ts'
+export { resourceNamed, resourcePath, resources } from './resources.ts'
+export type { Resource, ResourceKind } from './resources.ts'
+export { splitDocuments } from './split-documents.ts'
+export type { SplitDocument } from './split-documents.ts'

@@ -58,6 +58,24 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
       complaints.errors.push(reason.message)
     }
   }
+  return manifestsOf(documents, complaints)
+}
+
+/**
+ * Reads manifests from a text of one or many documents.
+ *
+ * @param file for messages, and for what is relative to it
+ * @throws InferenceError `invalid_argument` that lists every mistake with file, line and field
+ */
+export function readManifestText(text: string, file: string): Manifests {
+  const documents = parseDocuments(text, file).map((document) => ({ document, isNamed: true }))
+  return manifestsOf(documents, new Complaints())
+}
+
+function manifestsOf(
+  documents: readonly { readonly document: SourceDocument; readonly isNamed: boolean }[],
+  complaints: Complaints,
+): Manifests {
   const found: Found = {
     inferenceServices: [],
     servingRuntimes: [],
