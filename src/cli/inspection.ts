@@ -126,6 +126,8 @@ function hookText(hook: DeclaredHook): string {
       return `labels from ${hook.file}`
     case 'class-names':
       return `names of classes from ${hook.file}`
+    case 'triton':
+      return 'shapes and sequences of config.pbtxt'
   }
 }
 

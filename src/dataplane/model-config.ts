@@ -4,6 +4,7 @@ import type { TensorMetadata } from '../core/model.ts'
 import type { QueuePolicy, SchedulingOptions } from '../core/scheduling.ts'
 import type { DataType } from '../core/tensor.ts'
 import type { ServedMetadata } from '../repository/status.ts'
+import type { TritonConfig } from '../repository/triton/config-schema.ts'
 import { defaultMaxRows } from '../scheduling/batching.ts'
 
 export interface ModelConfigTensor {
@@ -39,8 +40,8 @@ export interface ModelConfig {
   readonly name: string
   readonly platform: string
   readonly backend: string
-  /** Every version that is found is served. */
-  readonly version_policy: { readonly all: Readonly<Record<string, never>> }
+  /** Every version that is found is served, where no `config.pbtxt` says otherwise. */
+  readonly version_policy: NonNullable<TritonConfig['version_policy']>
   /** 0 where no limit is set, or the first dimension is no batch. */
   readonly max_batch_size: number
   readonly input: readonly ModelConfigInput[]
@@ -54,23 +55,27 @@ export interface ModelConfig {
   readonly dynamic_batching?: DynamicBatching
   /** Present where answers are kept. */
   readonly response_cache?: { readonly enable: boolean }
+  /** As configured. */
+  readonly sequence_batching?: TritonConfig['sequence_batching']
+  readonly model_warmup?: TritonConfig['model_warmup']
+  readonly optimization?: TritonConfig['optimization']
 }
 
 /** Empty where nothing was configured: requests share runs without waiting for each other. */
 export interface DynamicBatching {
-  readonly preferred_batch_size?: readonly number[]
-  readonly max_queue_delay_microseconds?: number
-  readonly priority_levels?: number
-  readonly default_priority_level?: number
-  readonly default_queue_policy?: ModelQueuePolicy
-  readonly priority_queue_policy?: Readonly<Record<string, ModelQueuePolicy>>
+  readonly preferred_batch_size?: readonly number[] | undefined
+  readonly max_queue_delay_microseconds?: number | undefined
+  readonly priority_levels?: number | undefined
+  readonly default_priority_level?: number | undefined
+  readonly default_queue_policy?: ModelQueuePolicy | undefined
+  readonly priority_queue_policy?: Readonly<Record<string, ModelQueuePolicy>> | undefined
 }
 
 export interface ModelQueuePolicy {
-  readonly timeout_action?: 'REJECT' | 'DELAY'
-  readonly default_timeout_microseconds?: number
-  readonly allow_timeout_override?: boolean
-  readonly max_queue_size?: number
+  readonly timeout_action?: 'REJECT' | 'DELAY' | undefined
+  readonly default_timeout_microseconds?: number | undefined
+  readonly allow_timeout_override?: boolean | undefined
+  readonly max_queue_size?: number | undefined
 }
 
 /** Triton's names: backend, and the file of a version directory. */
@@ -84,9 +89,9 @@ const backends: Readonly<Record<string, readonly [backend: string, file: string]
  * @param isBatching requests share runs: then there is a largest batch, though larger requests may run alone
  */
 export function modelConfigOf(metadata: ServedMetadata, runtime: string, isBatching = false): ModelConfig {
-  const { ref, platform, inputs, outputs, parameters = {} } = metadata
+  const { ref, platform, inputs, outputs, parameters = {}, config } = metadata
   const limit = metadata.maxBatchSize > 0 || !isBatching ? metadata.maxBatchSize : defaultMaxRows
-  const maxBatchSize = hasBatchDimension(metadata) ? limit : 0
+  const maxBatchSize = hasBatchDimension(metadata) ? (config?.max_batch_size ?? limit) : 0
   const [backend, file] = backends[platform] ?? [runtime, '']
   return {
     name: ref.name,
@@ -114,6 +119,43 @@ export function modelConfigOf(metadata: ServedMetadata, runtime: string, isBatch
     model_transaction_policy: { decoupled: metadata.isDecoupled === true },
     ...(isBatching && maxBatchSize > 0 ? { dynamic_batching: batchingOf(metadata.scheduling ?? {}) } : {}),
     ...(metadata.isCached === true ? { response_cache: { enable: true } } : {}),
+    ...(config === undefined ? {} : configuredOf(config, metadata)),
+  }
+}
+
+/** What a `config.pbtxt` says stands as it is there, with Triton's defaults. */
+function configuredOf(config: TritonConfig, { ref, parameters }: ServedMetadata): Partial<ModelConfig> {
+  const { default_model_filename: file = '', dynamic_batching: batching, max_batch_size: rows = 0 } = config
+  const { sequence_batching: sequences, model_warmup: warmUp, optimization, instance_group: groups = [] } = config
+  const facts = Object.entries(parameters ?? {}).map(([key, value]) => [key, { string_value: String(value) }] as const)
+  return {
+    version_policy: config.version_policy ?? { latest: { num_versions: 1 } },
+    ...(file === '' ? {} : { default_model_filename: file }),
+    parameters: { ...Object.fromEntries(facts), ...config.parameters },
+    ...(groups.length === 0 ? {} : { instance_group: groups.map((group, index) => groupOf(group, ref.name, index)) }),
+    ...(batching === undefined
+      ? {}
+      : { dynamic_batching: { ...batching, preferred_batch_size: batching.preferred_batch_size ?? [rows] } }),
+    ...(sequences === undefined ? {} : { sequence_batching: sequences }),
+    ...(warmUp === undefined ? {} : { model_warmup: warmUp }),
+    ...(optimization === undefined ? {} : { optimization }),
+  }
+}
+
+type ConfiguredGroup = NonNullable<TritonConfig['instance_group']>[number]
+
+/** With Triton's defaults. */
+function groupOf(
+  { name = '', kind, count = 0, gpus = [] }: ConfiguredGroup,
+  model: string,
+  index: number,
+): InstanceGroup {
+  const isOnGpu = kind === 'KIND_GPU'
+  return {
+    name: name === '' ? `${model}_${index}` : name,
+    kind: isOnGpu ? 'KIND_GPU' : 'KIND_CPU',
+    count: count === 0 ? (isOnGpu ? 1 : 2) : count,
+    gpus,
   }
 }
 

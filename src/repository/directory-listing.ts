@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatOfFile, isSavedModelFile } from './formats.ts'
+import { configName } from './triton/read-config.ts'
 import { versionOf } from './version.ts'
 
 /** A model file, or a directory that is a model as a whole. */
@@ -22,6 +23,8 @@ export interface DirectoryListing {
   /** Names of all other directories. */
   readonly directories: readonly string[]
   readonly hasYaml: boolean
+  /** Triton's `config.pbtxt`. */
+  readonly hasConfig: boolean
   /** Names of links that lead nowhere. */
   readonly brokenLinks: readonly string[]
 }
@@ -35,6 +38,7 @@ export async function listDirectory(directory: string): Promise<DirectoryListing
   const directories: string[] = []
   const brokenLinks: string[] = []
   let hasYaml = false
+  let hasConfig = false
   for (const name of (await readdir(directory)).toSorted()) {
     if (name.startsWith('.') || name.startsWith('__')) continue
     const path = join(directory, name)
@@ -43,6 +47,7 @@ export async function listDirectory(directory: string): Promise<DirectoryListing
     if (stats === undefined) brokenLinks.push(name)
     else if (stats.isFile()) {
       if (name === yamlName) hasYaml = true
+      if (name === configName) hasConfig = true
       const candidate = await candidateOfFile(directory, name)
       if (candidate !== undefined) candidates.push(candidate)
     } else if (!stats.isDirectory()) continue
@@ -53,7 +58,7 @@ export async function listDirectory(directory: string): Promise<DirectoryListing
       else candidates.push(candidate)
     }
   }
-  return { directory, candidates, versions, directories, hasYaml, brokenLinks }
+  return { directory, candidates, versions, directories, hasYaml, hasConfig, brokenLinks }
 }
 
 /** The model that a file is, undefined where it is none. */

@@ -3,6 +3,7 @@ import type { ModelRef } from '../core/inference.ts'
 import type { Hooks } from '../core/model.ts'
 import type { SchedulingOptions } from '../core/scheduling.ts'
 import type { ScheduledModel } from '../scheduling/scheduler.ts'
+import type { TritonConfig } from './triton/config-schema.ts'
 
 /** A model and the hooks around it. */
 export interface LoadedModel {
@@ -14,6 +15,8 @@ export interface LoadedModel {
   readonly scheduling?: SchedulingOptions
   /** Its answers may be kept and given again. */
   readonly isCached?: boolean
+  /** As its `config.pbtxt` has it. */
+  readonly config?: TritonConfig
 }
 
 export interface ModelEntry {

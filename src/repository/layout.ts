@@ -14,6 +14,8 @@ import {
 import { discoveredModel, failed, type Declared, type DiscoveredModel, type ModelDefaults } from './discovered-model.ts'
 import { unservedReason } from './formats.ts'
 import { readModelYaml } from './model-yaml.ts'
+import { tritonModel, type VersionPolicy } from './triton/declared.ts'
+import { configName, readTritonConfig } from './triton/read-config.ts'
 import { compareVersions, versionOf } from './version.ts'
 
 export interface DiscoverOptions {
@@ -31,7 +33,7 @@ export interface DiscoverOptions {
  *
  * - `iris.onnx`: model `iris`, version 1; `model.onnx` takes the name of its directory
  * - `iris/model.onnx`: version 1; `iris/3/model.onnx`, `iris/00000123/saved_model.pb`: version 3, version 123
- * - a directory of these; `config.pbtxt` may be there and is not read
+ * - a directory of these; what Triton's `config.pbtxt` says holds where a model.yaml says nothing else
  *
  * @throws InferenceError `invalid_argument` where a path does not exist, two models share a name, or `name` is given and
  *   there is not exactly one model
@@ -102,8 +104,13 @@ async function discoverPath(path: string, options: DiscoverOptions): Promise<rea
 }
 
 /** True for a directory that is one model by its own signs, not a repository with bare files in it. */
-function isModelDirectory({ hasYaml, versions, candidates }: DirectoryListing): boolean {
-  return hasYaml || versions.length > 0 || candidates.some(({ name }) => name === '.' || stemOf(name) === 'model')
+function isModelDirectory({ hasYaml, hasConfig, versions, candidates }: DirectoryListing): boolean {
+  return (
+    hasYaml ||
+    hasConfig ||
+    versions.length > 0 ||
+    candidates.some(({ name }) => name === '.' || stemOf(name) === 'model')
+  )
 }
 
 async function repository(listing: DirectoryListing, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
@@ -159,6 +166,7 @@ async function bareModel(candidate: Candidate, { formats, defaults }: DiscoverOp
       versions: [],
       directories: [],
       hasYaml: false,
+      hasConfig: false,
       brokenLinks: [],
     },
     declared: [],
@@ -189,8 +197,9 @@ async function modelDirectory(
   only?: DirectoryListing,
 ): Promise<readonly DiscoveredModel[]> {
   const { directory, versions } = listing
-  const declared = await declaredIn(listing)
-  const name = (typeof declared === 'string' ? undefined : declared[0]?.yaml.name) ?? basename(directory)
+  const declared = await declaredIn(listing, options.log)
+  const given = typeof declared === 'string' ? [] : declared
+  const name = given.findLast(({ yaml }) => yaml.name !== undefined)?.yaml.name ?? basename(directory)
   const found: DiscoveredModel[] = []
   if (versions.length === 0) {
     const model = await versionOfModel({ name, version: '1' }, directory, listing, declared, options)
@@ -198,9 +207,11 @@ async function modelDirectory(
   } else if (listing.candidates.length > 0) {
     options.log.warn({ path: directory }, 'model files beside version directories are not served')
   }
-  for (const { version, directory: path } of versions.toSorted((a, b) => compareVersions(a.version, b.version))) {
+  const policy = given.find(({ triton }) => triton !== undefined)?.triton?.versions ?? 'all'
+  const sorted = versions.toSorted((a, b) => compareVersions(a.version, b.version))
+  for (const { version, directory: path } of only === undefined ? served(sorted, policy) : sorted) {
     const inside = only ?? (await listDirectory(path))
-    const own = await declaredIn(inside)
+    const own = await declaredIn(inside, options.log)
     const both = joined(declared, own)
     const model = await versionOfModel({ name, version }, directory, inside, both, options)
     if (model === undefined) options.log.warn({ path }, 'version directory holds no model')
@@ -232,11 +243,29 @@ async function versionOfModel(
   return discoveredModel({ ref, root, listing, declared }, formats, defaults)
 }
 
-/** @returns what the directory's model.yaml says, or what is wrong with it */
-async function declaredIn({ directory, hasYaml }: DirectoryListing): Promise<readonly Declared[] | string> {
-  if (!hasYaml) return []
+/** Versions by a policy of Triton or TensorFlow Serving. @param versions oldest first */
+function served<T extends { readonly version: string }>(versions: readonly T[], policy: VersionPolicy): readonly T[] {
+  if (policy === 'all') return versions
+  if ('latest' in policy) return versions.slice(-policy.latest)
+  return versions.filter(({ version }) => policy.specific.includes(Number(version)))
+}
+
+/** @returns what the directory's config.pbtxt and model.yaml say, the latter last, or what is wrong with one of them */
+async function declaredIn(
+  { directory, hasYaml, hasConfig }: DirectoryListing,
+  log: Log,
+): Promise<readonly Declared[] | string> {
+  const declared: Declared[] = []
   try {
-    return [{ yaml: await readModelYaml(join(directory, yamlName)), directory }]
+    if (hasConfig) {
+      const path = join(directory, configName)
+      const config = await readTritonConfig(path)
+      const { yaml, versions, warnings } = tritonModel(config, path)
+      for (const warning of warnings) log.warn({ path }, warning)
+      declared.push({ yaml, directory, triton: { config, versions } })
+    }
+    if (hasYaml) declared.push({ yaml: await readModelYaml(join(directory, yamlName)), directory })
+    return declared
   } catch (reason) {
     return messageOf(reason)
   }

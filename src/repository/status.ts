@@ -2,6 +2,7 @@
 import type { ModelRef } from '../core/inference.ts'
 import type { ModelMetadata, TensorMetadata } from '../core/model.ts'
 import type { SchedulingOptions, SchedulingSnapshot } from '../core/scheduling.ts'
+import type { TritonConfig } from './triton/config-schema.ts'
 
 export type ModelState = 'unloaded' | 'loading' | 'ready' | 'unloading' | 'failed'
 
@@ -44,8 +45,10 @@ export interface ServedMetadata extends ModelMetadata {
   readonly labels?: ReadonlyMap<string, readonly string[]>
   /** How its requests wait, as it was configured. */
   readonly scheduling?: SchedulingOptions
-  /** Its answers are kept and given again to equal requests. */
   /** V2 gRPC requests need no decoding for it. */
   readonly takesRaw?: boolean
+  /** Its answers are kept and given again to equal requests. */
   readonly isCached?: boolean
+  /** As its `config.pbtxt` has it. */
+  readonly config?: TritonConfig
 }

@@ -5,6 +5,15 @@ import { JsonReader } from '../codec/json-reader.ts'
 import { ascii } from '../codec/json-string.ts'
 import { readRecords } from '../codec/tensorflow/record.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
+import {
+  decodeByteStrings,
+  elementBytes,
+  elementCount,
+  elementsOf,
+  tensor,
+  type DataType,
+  type Tensor,
+} from '../core/tensor.ts'
 import { hookFile } from '../hooks/hook-file.ts'
 import { isInside } from './discovered-model.ts'
 import { mostWarmUps } from './warmup-yaml.ts'
@@ -48,6 +57,29 @@ export async function readServingRecords(
   if (!isThere) return undefined
   const bytes = await readBounded(await hookFile('warmup', path, root))
   return { path, records: inFile(path, () => readRecords(bytes, mostWarmUps)) }
+}
+
+/**
+ * The elements of one tensor, as they lie in memory.
+ *
+ * @param path absolute
+ * @param root as in {@link readJsonRequests}
+ * @throws InferenceError `failed_precondition` naming the file
+ */
+export async function readRawTensor(
+  path: string,
+  root: string,
+  { name, datatype, shape }: { readonly name: string; readonly datatype: DataType; readonly shape: readonly number[] },
+): Promise<Tensor> {
+  const bytes = await readBounded(await hookFile('warmup', path, root))
+  const count = elementCount(shape)
+  return inFile(path, () => {
+    if (datatype === 'BYTES') return tensor(name, datatype, shape, decodeByteStrings(bytes, count, `input '${name}'`))
+    const expected = count * elementBytes(datatype)
+    if (bytes.byteLength === expected) return tensor(name, datatype, shape, elementsOf(datatype, bytes))
+    const text = `input '${name}' of shape [${shape.join(',')}] takes ${expected} bytes, the file has ${bytes.byteLength}`
+    throw new InferenceError('failed_precondition', text)
+  })
 }
 
 /** Runs what reads a file. @throws InferenceError `failed_precondition` with the file's path before what is wrong */

@@ -11,7 +11,7 @@ import type { Tensor } from '../core/tensor.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { WarmUpRequest } from '../scheduling/preparation.ts'
 import { outerSignature } from './served-metadata.ts'
-import { inFile, readJsonRequests, readServingRecords } from './warm-up-file.ts'
+import { inFile, readJsonRequests, readRawTensor, readServingRecords } from './warm-up-file.ts'
 import type { WarmUpInput, WarmUpYaml } from './warmup-yaml.ts'
 
 /** What model.yaml says, and the directory that its paths start from. */
@@ -60,8 +60,9 @@ async function declaredRequests(declared: DeclaredWarmUp | undefined, target: Wa
     const { ref } = target.spec
     if (file === undefined) {
       const source = `model.yaml, warmup ${index + 1}`
-      const request = inFile(source, () => inlineRequest(inputs, outputs, target))
-      found.push({ request, isInner: inputs.some(isMadeUp), count, source })
+      const directory = declared?.directory ?? ''
+      const request = await inlineRequest(inputs, outputs, { directory, source, target })
+      found.push({ request, isInner: inputs.some(isForModel), count, source })
       continue
     }
     const path = resolve(declared?.directory ?? '', file)
@@ -74,22 +75,42 @@ async function declaredRequests(declared: DeclaredWarmUp | undefined, target: Wa
   return found
 }
 
-function isMadeUp({ random, zero }: WarmUpInput): boolean {
-  return random === true || zero === true
+/** True for tensors that no caller has sent: made up, or as they lie in the model's memory. */
+function isForModel({ random, zero, raw_file: file }: WarmUpInput): boolean {
+  return random === true || zero === true || file !== undefined
 }
 
-function inlineRequest(
+/** Where a request was written down. */
+interface Place {
+  readonly directory: string
+  readonly source: string
+  readonly target: WarmUpTarget
+}
+
+async function inlineRequest(
   inputs: readonly WarmUpInput[],
   outputs: readonly string[] | undefined,
-  { spec, model }: WarmUpTarget,
-): InferenceRequest {
-  const tensors = inputs.map((input, index) => {
-    if (isMadeUp(input)) return madeUp(input, index + 1, model.metadata.inputs)
-    const { name, datatype, shape, data } = input
+  place: Place,
+): Promise<InferenceRequest> {
+  const tensors: Tensor[] = []
+  for (const [index, input] of inputs.entries()) tensors.push(...(await tensorsOf(input, index + 1, place)))
+  return { model: place.target.spec.ref, inputs: tensors, ...(outputs === undefined ? {} : { outputs }) }
+}
+
+async function tensorsOf(
+  input: WarmUpInput,
+  seed: number,
+  { directory, source, target: { spec, root, model } }: Place,
+): Promise<readonly Tensor[]> {
+  const { name, datatype, shape, data, raw_file: file } = input
+  if (file !== undefined && datatype !== undefined && shape !== undefined) {
+    return [await readRawTensor(resolve(directory, file), root, { name, datatype, shape })]
+  }
+  return inFile(source, () => {
+    if (isForModel(input)) return [madeUp(input, seed, model.metadata.inputs)]
     const json = new TextEncoder().encode(JSON.stringify({ inputs: [{ name, datatype, shape, data }] }))
     return decodeV2Request(json, undefined, spec.ref).request.inputs
   })
-  return { model: spec.ref, inputs: tensors.flat(), ...(outputs === undefined ? {} : { outputs }) }
 }
 
 function madeUp(input: WarmUpInput, seed: number, expected: readonly TensorMetadata[]): Tensor {

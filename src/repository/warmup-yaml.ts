@@ -16,12 +16,16 @@ const input = z
     data: z.unknown().optional(),
     random: z.boolean().optional(),
     zero: z.boolean().optional(),
+    /** File with the elements as the model takes them: little-endian, BYTES with their lengths; within the model's directory. */
+    raw_file: z.string().min(1).optional(),
   })
-  .superRefine(({ data, random, zero, datatype, shape }, context) => {
-    const given = [data !== undefined, random === true, zero === true].filter(Boolean).length
-    if (given !== 1) context.addIssue({ code: 'custom', message: 'give one of data, random: true and zero: true' })
-    if (data !== undefined && (datatype === undefined || shape === undefined)) {
-      context.addIssue({ code: 'custom', message: 'data needs datatype and shape beside it' })
+  .superRefine(({ data, random, zero, raw_file: file, datatype, shape }, context) => {
+    const given = [data !== undefined, random === true, zero === true, file !== undefined].filter(Boolean).length
+    if (given !== 1) {
+      context.addIssue({ code: 'custom', message: 'give one of data, random: true, zero: true and raw_file' })
+    }
+    if ((data !== undefined || file !== undefined) && (datatype === undefined || shape === undefined)) {
+      context.addIssue({ code: 'custom', message: 'data and raw_file need datatype and shape beside them' })
     }
   })
 

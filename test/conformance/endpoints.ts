@@ -159,8 +159,8 @@ export const divergences: readonly Divergence[] = [
   {
     behaviour: '`config.pbtxt` in a repository',
     theirs: 'Triton: completes and checks what the model says; `max_batch_size`, sequence batching, ensembles',
-    ours: 'Not read; `model.yaml` says what the model does not, the configuration told is derived',
-    why: 'Not there yet.',
+    ours: 'The same but for ensembles, state and ragged batches, which are refused; without one no limit of 4 rows is derived',
+    why: 'An InferenceGraph is the ensemble; how many rows pay is learned.',
   },
   {
     behaviour: 'Trace settings',

@@ -57,7 +57,6 @@ describe('a model directory', () => {
       'm/10/model.onnx': '',
       'm/00000123/model.onnx': '',
       'm/2/x.onnx': '',
-      'm/config.pbtxt': '',
       'm/assets/a.txt': '',
     }
     expect(await found(files, 'm')).toEqual([

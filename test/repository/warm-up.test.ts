@@ -125,8 +125,8 @@ warmup:
 
   it.each([
     ['- {file: a.json, inputs: [{name: x, zero: true}]}', 'give one of file and inputs'],
-    ['- inputs: [{name: x, zero: true, random: true}]', 'give one of data, random: true and zero: true'],
-    ['- inputs: [{name: x, data: [1]}]', 'data needs datatype and shape beside it'],
+    ['- inputs: [{name: x, zero: true, random: true}]', 'give one of data, random: true, zero: true and raw_file'],
+    ['- inputs: [{name: x, data: [1]}]', 'data and raw_file need datatype and shape beside them'],
     ['- {file: a.json, cuont: 2}', "unknown key 'warmup.0.cuont'; did you mean 'count'?"],
     ['- {file: a.json, count: 2000}', "'warmup.0.count'"],
   ])('complains of %s', (line, message) => {
