@@ -35,6 +35,15 @@ export interface InferenceResponse {
   readonly raw?: Uint8Array
 }
 
+/** A call as bytes, for observers that log it as it came and as it was answered. */
+export interface Wire {
+  /** Inflated. */
+  readonly body: Uint8Array
+  readonly contentType: string | undefined
+  /** Told of an answer of 200, before it is compressed; what it holds may be used again afterwards. */
+  onAnswer?: (body: Uint8Array | readonly Uint8Array[]) => void
+}
+
 /** What travels beside a request and is not part of it. */
 export interface RequestContext {
   readonly requestId: string
@@ -50,4 +59,6 @@ export interface RequestContext {
   readonly headers: Readonly<Record<string, string>>
   /** The span of this call, where the server traces: what a model calls in turn is part of it. */
   readonly trace?: TraceContext | undefined
+  /** Present where the call came as bytes; only in the context that the door made, as observers see it first. */
+  readonly wire?: Wire | undefined
 }

@@ -49,6 +49,7 @@ export async function sendInference(
   { headerLength, contentType, more, given: own }: AnswerHeaders,
 ): Promise<void> {
   context.release()
+  context.answered(body)
   const headers: string[] = ['Content-Type', contentType ?? (headerLength === undefined ? json : binary)]
   if (more !== undefined) for (const [name, value] of Object.entries(more)) headers.push(name, value)
   if (own !== undefined) headers.push(...answerHeaders(own).flat())
@@ -130,7 +131,10 @@ export function sendError(
   if (givenId !== undefined) reply.header('x-request-id', givenId)
   if (door.isDraining()) reply.header('connection', 'close')
   reply.headers(headers)
-  reply.code(status).header('content-type', json).send(Buffer.from(shape(answer)))
+  reply
+    .code(status)
+    .header('content-type', json)
+    .send(Buffer.from(shape(answer)))
 }
 
 /** Answers with a value as JSON; as bytes, because fastify adds a charset to text. */

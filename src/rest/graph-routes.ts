@@ -137,6 +137,7 @@ interface AnswerHead extends Pick<GraphReply, 'status' | 'contentType'> {
 function send(reply: FastifyReply, context: HttpContext, head: AnswerHead, body: Uint8Array): void {
   context.release()
   const { status, contentType, headerLength } = head
+  if (status === 200) context.answered(body)
   const headers: string[] = contentType === undefined ? [] : ['Content-Type', contentType]
   if (headerLength !== undefined) headers.push('Inference-Header-Content-Length', String(headerLength))
   const givenId = givenIdOf(reply.request.raw.headers)

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { InferenceError } from '../core/errors.ts'
-import type { RequestContext } from '../core/inference.ts'
+import type { RequestContext, Wire } from '../core/inference.ts'
 import { atDeadline, deadlinePassed } from '../dataplane/deadline.ts'
 import { giveBackController, takeController } from '../scheduling/spare-controllers.ts'
 import type { SpareController } from '../scheduling/spare-controllers.ts'
@@ -16,7 +16,10 @@ const idPrefix = randomBytes(6).toString('hex')
 let idCounter = 0
 
 /** The parts of a fastify request that a context reads. */
-export type ContextRequest = Pick<FastifyRequest, 'id' | 'raw'> & { readonly givenContentType: string | undefined }
+export type ContextRequest = Pick<FastifyRequest, 'id' | 'raw'> & {
+  readonly givenContentType: string | undefined
+  readonly body?: unknown
+}
 
 export class HttpContext implements RequestContext {
   readonly requestId: string
@@ -30,6 +33,7 @@ export class HttpContext implements RequestContext {
   #isReleased = false
   #deadline: number | undefined
   #timer: NodeJS.Timeout | undefined
+  #wire: Wire | undefined
 
   /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
   constructor(protocol: HttpContext['protocol'], request: ContextRequest, inFlight: InFlight) {
@@ -53,6 +57,19 @@ export class HttpContext implements RequestContext {
       }
     }
     return this.#spare.controller.signal
+  }
+
+  /** Made when somebody asks for it: nobody does while no payload is logged. */
+  get wire(): Wire | undefined {
+    const { body, givenContentType } = this.#request
+    if (!(body instanceof Uint8Array)) return undefined
+    this.#wire ??= { body, contentType: givenContentType }
+    return this.#wire
+  }
+
+  /** Tells who logs of an answer of 200. */
+  answered(body: Uint8Array | readonly Uint8Array[]): void {
+    this.#wire?.onAnswer?.(body)
   }
 
   get isAborted(): boolean {

@@ -75,6 +75,19 @@ export const serveSettings = {
     value: 'PORT',
     description: 'port on which transformers and explainers find the models themselves; any free one of the loopback',
   }),
+  control: setting<'auto' | 'on' | 'off'>({
+    parse: choice('auto', 'on', 'off'),
+    default: 'auto',
+    value: 'auto|on|off',
+    description:
+      'API for servable apply, get, delete and rollout, for callers on this machine; auto: on a loopback host',
+  }),
+  domain: setting({
+    parse: domain,
+    default: 'example.com', // as KServe's config
+    value: 'DOMAIN',
+    description: 'in the URLs of services and graphs: http://<name>.<namespace>.<domain>; any is taken in requests',
+  }),
   host: setting({
     parse: string,
     default: '127.0.0.1',
@@ -197,6 +210,23 @@ export const serveSettings = {
     value: 'REGEX',
     description: 'headers (and gRPC metadata) whose whole name fits become string parameters of the request',
   }),
+  payloadLogUrl: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'URL',
+    description: 'HTTP sink that gets requests and answers of all models as CloudEvents, as from the agent of KServe',
+  }),
+  payloadLogMode: setting<'all' | 'request' | 'response'>({
+    parse: choice('all', 'request', 'response'),
+    default: 'all',
+    value: 'all|request|response',
+    description: 'what of them',
+  }),
+  payloadLogHeaders: listSetting({
+    parse: string,
+    value: 'NAME',
+    description: 'headers of requests that go along in the metadata of the events',
+  }),
   exitOnLoadFailure: setting({
     parse: flag,
     default: false,
@@ -244,6 +274,11 @@ export const serveSettings = {
 }
 
 export type ServeConfig = ValuesOf<typeof serveSettings>
+
+function domain(text: string): string {
+  if (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(text)) return text
+  throw new Error(`expected a domain such as example.com, got '${text}'`)
+}
 
 /** @returns the name of a claim and its directory */
 function claim(text: string): readonly [string, string] {

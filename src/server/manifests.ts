@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { InferenceError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { plan, readManifests, type Plan, type PlannedModel } from '../kserve/index.ts'
+import { plan, readManifests, type Plan, type PlannedModel, type PlanOptions } from '../kserve/index.ts'
 import type { ServeConfig } from './config.ts'
 import type { GraphDefinition, ServiceDefinitions } from './graphs/definition.ts'
 import type { ModelSources, PlacedModel, ServedModelSource } from './models.ts'
@@ -13,6 +13,16 @@ interface ServerGraphs {
   readonly services: ServiceDefinitions
 }
 
+type PlanSettings = Pick<ServeConfig, 'pvc' | 'allowCommands' | 'payloadLogUrl'>
+
+/** What there is to serve manifests with. @param formats those that runtimes are installed for */
+export function planOptionsOf(
+  { pvc, allowCommands, payloadLogUrl }: PlanSettings,
+  formats: readonly string[],
+): PlanOptions {
+  return { formats, claims: new Map(pvc), allowCommands, hasPayloadSink: payloadLogUrl !== undefined }
+}
+
 /**
  * Reads the manifests that the settings name; what they ask for in vain is warned of, one line each.
  *
@@ -21,16 +31,13 @@ interface ServerGraphs {
  * @throws InferenceError `invalid_argument` with everything that is wrong, each with file and line
  */
 export async function planOf(
-  { file, pvc, allowCommands }: Pick<ServeConfig, 'file' | 'pvc' | 'allowCommands'>,
+  settings: PlanSettings & Pick<ServeConfig, 'file'>,
   formats: readonly string[],
   log: Log,
 ): Promise<Plan | undefined> {
+  const { file } = settings
   if (file.length === 0) return undefined
-  const planned = plan(await readManifests(file), {
-    formats,
-    claims: new Map(pvc),
-    allowCommands,
-  })
+  const planned = plan(await readManifests(file), planOptionsOf(settings, formats))
   await checkPaths(planned.models)
   for (const warning of planned.warnings) log.warn({ warning }, 'manifest')
   for (const { name, namespace, model, runtime } of planned.services) {

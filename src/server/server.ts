@@ -15,26 +15,32 @@ import { ModelRepository } from '../repository/model-repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
 import { VersionLabels } from '../repository/version-labels.ts'
 import { createRestApp } from '../rest/app.ts'
+import { addControlRoutes } from '../rest/control-routes.ts'
 import { GraphCounts } from '../telemetry/graph-counts.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { OtlpExporter } from '../telemetry/otlp-exporter.ts'
+import type { PayloadLog } from '../telemetry/payload-log.ts'
 import { Statistics } from '../telemetry/statistics.ts'
 import { defaultGrpcPort, listenFailure, portOf, portsOf, urlHost, type Addresses, type Ports } from './addresses.ts'
 import { endsWithin, type CloseOptions, type ClosingStep } from './closing.ts'
 import { Components } from './components/components.ts'
 import { Forwarder } from './components/forwarder.ts'
+import { payloadLogOf } from './components/payload-log.ts'
 import { PredictorDoor } from './components/predictor-door.ts'
 import { setLimits } from './components/limits.ts'
 import { cloudEventOptions } from './cloud-events.ts'
 import { defaultConfig, type ServeConfig } from './config.ts'
 import type { ModelFinder } from './configured-models.ts'
+import { isControlled } from './control/access.ts'
+import type { Control } from './control/control.ts'
+import { asFirstRevisions, controlStartOf, openControl, type ControlStart } from './control/open.ts'
 import { Fetching } from './fetching.ts'
 import type { GivenGraphs } from './graphs/definition.ts'
 import { Graphs } from './graphs/graphs.ts'
 import { LastRequests } from './last-requests.ts'
 import { withMetricsOf, type Membership, type OwnParts } from './membership.ts'
 import { ModelLoader } from './model-loader.ts'
-import { findWithPlan, graphsWithPlan, modelsOf, planOf } from './manifests.ts'
+import { findWithPlan, graphsWithPlan, modelsOf, planOf, planOptionsOf } from './manifests.ts'
 import { findModels, pathsOf, registryOf, type ModelSources, type ServedModelSource } from './models.ts'
 import { openLog } from './open-log.ts'
 import { RunningCalls } from './running-calls.ts'
@@ -65,6 +71,7 @@ interface ServerParts {
   readonly services: readonly PlannedService[]
   readonly limits: LimitTable
   readonly finder: ModelFinder
+  readonly control: ControlStart
   readonly fetching: Fetching
   readonly log: Log
   readonly extensions: Extensions
@@ -83,11 +90,14 @@ export class Server {
   readonly #grpc: GrpcServer | undefined
   readonly #sources: readonly ServedModelSource[]
   readonly #graphs: Graphs
+  readonly #control: Control
+  #http: string | undefined
   readonly #components: Components
   readonly #predictorDoor: PredictorDoor
   readonly #abort = new AbortController()
   readonly #calls = new RunningCalls()
   readonly #fetching: Fetching
+  readonly #payloads: PayloadLog | undefined
   readonly #spans: OtlpExporter | undefined
   readonly #isTls: boolean
   #isDraining = false
@@ -108,6 +118,7 @@ export class Server {
     const counts = new GraphCounts()
     const tracing = tracingOf(config, process.env, log)
     this.#spans = tracing?.exporter
+    this.#payloads = payloadLogOf(config, parts.services, log)
     const metrics = new Metrics({
       version,
       models,
@@ -115,16 +126,33 @@ export class Server {
       cache: responseCache,
       graphs: counts,
       spans: tracing?.exporter,
+      payloads: this.#payloads,
     })
     const labels = new VersionLabels()
     const finder: ModelFinder = {
       ...parts.finder,
-      all: async () => [...(await parts.finder.all()), ...this.#components.sources, ...this.#graphs.sources],
+      all: async () => [
+        ...(await parts.finder.all()),
+        ...(await this.#control.find()),
+        ...this.#components.sources,
+        ...this.#graphs.sources,
+      ],
     }
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
-    this.own = { control: loader, logSettings, metrics: async () => (await metrics.expose()).text }
-    const observers = [...(tracing === undefined ? [] : [tracing.tracer]), metrics, statistics, this.#calls]
+    this.own = {
+      control: loader,
+      objects: (state) => this.#control.become(state),
+      logSettings,
+      metrics: async () => (await metrics.expose()).text,
+    }
+    const observers = [
+      ...(tracing === undefined ? [] : [tracing.tracer]),
+      metrics,
+      statistics,
+      this.#calls,
+      ...(this.#payloads === undefined ? [] : [this.#payloads]),
+    ]
     const planeParts: Extensions = {
       ...extensions,
       statistics,
@@ -157,9 +185,7 @@ export class Server {
     this.#addComponents(parts)
     this.dataPlane = new DataPlane(this.#repository, observers, {
       ...planeParts,
-      ...(this.#components.sources.length === 0
-        ? {}
-        : { standIn: (model, verb) => this.#components.standIn(model, verb) }),
+      standIn: (model, verb) => this.#components.standIn(model, verb),
     })
     this.#graphs = new Graphs(parts.graphs, {
       models: new Set(sources.map(({ ref }) => ref.name)),
@@ -173,14 +199,27 @@ export class Server {
       signal: this.#abort.signal,
     })
     loader.begin([...this.#components.sources, ...this.#graphs.sources])
+    this.#control = openControl(parts.control, {
+      repository: this.#repository,
+      graphs: this.#graphs,
+      components: this.#components,
+      limits: parts.limits,
+      sources,
+      config,
+      log,
+      signal: this.#abort.signal,
+      http: () => this.#http,
+      share: membership?.objects,
+    })
     this.#isTls = tls !== undefined
     this.#app = createRestApp({
       ...rest,
       ...(tls === undefined ? {} : { tls }),
       dataPlane: this.dataPlane,
-      ...(this.#graphs.sources.length === 0 ? {} : { graphs: this.#graphs }),
-      ...(this.#components.sources.length === 0 ? {} : { components: this.#components }),
+      graphs: this.#graphs,
+      components: this.#components,
     })
+    if (isControlled(config)) addControlRoutes(this.#app, this.#control)
     if (config.enableGrpc) {
       const limits = { maxMessageBytes: config.maxRequestBytes }
       this.#grpc = createGrpcServer({
@@ -228,6 +267,7 @@ export class Server {
       throw new InferenceError('failed_precondition', listenFailure(reason, host, httpPort), { cause: reason })
     }
     const http = `${this.#isTls ? 'https' : 'http'}://${urlHost(host)}:${portOf(this.#app.server)}`
+    this.#http = http
     if (this.#grpc === undefined) return { http }
     try {
       return { http, grpc: `${urlHost(host)}:${await this.#grpc.listen(host, grpcPort)}` }
@@ -314,6 +354,9 @@ export class Server {
     await this.#spans?.close()
     this.#components.close()
     await this.#predictorDoor.close()
+    // Its sink may be slower than the drain is patient: the rest is dropped then.
+    if (this.#payloads !== undefined) await endsWithin(this.#payloads.flushed(), Math.max(0, left() - graceMs))
+    this.#payloads?.close()
   }
 }
 
@@ -346,27 +389,33 @@ export async function openServer(
   const opened = openLog(config, log, membership?.logFields)
   const fetching = new Fetching({ config, environment: process.env, log: opened.log, ...(signal && { signal }) })
   const find = (wanted: ModelSources) => findModels(wanted, config, runtimes, opened.log, fetching)
-  const planned = await planOf(config, registryOf(runtimes).formats, opened.log)
+  const { formats } = registryOf(runtimes)
+  const planned = await planOf(config, formats, opened.log)
   const { graphs, services } = graphsWithPlan({ graphs: ownGraphs, services: ownServices }, planned)
   const finder: ModelFinder = {
-    all: () => findWithPlan(models, planned, find),
+    all: () => find(models),
     at: (path, name) => find({ [name]: path }),
     roots: [...pathsOf(models), ...pathsOf(planned === undefined ? [] : modelsOf(planned))],
   }
   const { httpHeaderForwardPattern: forwardedHeaders } = config
   const limits = new LimitTable()
   return new Server(config, {
-    sources: await finder.all(),
+    sources: asFirstRevisions(await findWithPlan(models, planned, find), planned),
     graphs: { graphs, services },
     services: planned?.services ?? [],
     limits,
     finder,
+    control: await controlStartOf(config, planned, {
+      planOptions: planOptionsOf(config, formats),
+      find,
+      own: { graphs: ownGraphs, services: ownServices },
+    }),
     fetching,
     log: opened.log,
     logSettings: opened.settings,
     membership,
     extensions: {
-      ...(planned === undefined ? {} : { limits }),
+      limits,
       logSettings: membership?.logControl(opened.settings) ?? opened.settings,
       ...(membership === undefined ? {} : { peers: membership.peers }),
       ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }),

@@ -75,6 +75,11 @@ export const metricNames = {
     help: 'Time from a streaming request to its first text.',
   },
   interToken: { name: 'servable_inter_token_latency_seconds', help: 'Time between two texts of a stream.' },
+  payloadEvents: {
+    name: 'servable_payload_log_events_total',
+    help: 'Requests and answers for the sink of the payload log, by what became of them.',
+  },
+  payloadQueued: { name: 'servable_payload_log_queued', help: 'Events that wait for the sink of the payload log.' },
   cacheHits: { name: 'servable_cache_hits_total', help: 'Requests answered by an answer that was kept.' },
   cacheMisses: { name: 'servable_cache_misses_total', help: 'Requests that no kept answer answered.' },
   cacheEntries: { name: 'servable_cache_entries', help: 'Answers that are kept.' },

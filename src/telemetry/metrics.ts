@@ -11,6 +11,8 @@ import { addGraphMetrics } from './graph-metrics.ts'
 import { kservePhase, metricNames } from './metric-names.ts'
 import { addModelMetrics, type ModelView } from './model-metrics.ts'
 import { ensure } from './observations.ts'
+import type { PayloadLog } from './payload-log.ts'
+import { addPayloadMetrics } from './payload-metrics.ts'
 import { addSpanMetrics, type SpanCounts } from './span-metrics.ts'
 import { ObservedHistogram, type Labels } from './observed-histogram.ts'
 import { durationBounds, kserveBounds, ModelCounts, phases } from './request-counts.ts'
@@ -27,6 +29,7 @@ export interface MetricsOptions {
   readonly cache?: { readonly usage: CacheUsage }
   readonly graphs?: GraphCounts
   readonly spans?: SpanCounts | undefined
+  readonly payloads?: PayloadLog | undefined
 }
 
 /**
@@ -44,7 +47,7 @@ export class Metrics implements InferenceObserver {
   /** By the name that the caller gave, known or not; without the idle ones. */
   readonly #inFlight = new Map<string, { count: number }>()
 
-  constructor({ version, models, statistics, cache, graphs, spans }: MetricsOptions) {
+  constructor({ version, models, statistics, cache, graphs, spans, payloads }: MetricsOptions) {
     this.#models = models
     this.#statistics = statistics
     this.#addRequestMetrics()
@@ -53,6 +56,7 @@ export class Metrics implements InferenceObserver {
     if (cache !== undefined) this.#addCacheMetrics(cache)
     if (graphs !== undefined) addGraphMetrics(this.#registry, graphs)
     if (spans !== undefined) addSpanMetrics(this.#registry, spans)
+    if (payloads !== undefined) addPayloadMetrics(this.#registry, payloads)
     const build = new Gauge({
       ...metricNames.build,
       labelNames: ['version', 'node'],

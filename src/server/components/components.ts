@@ -73,6 +73,7 @@ export class Components implements RestComponents {
     await dataPlane.passThrough({ name }, context, async (_handle, { headers, signal, requestId }) => {
       told.reply = await component.post(path, { headers: { 'x-request-id': requestId, ...headers }, body, signal })
     })
+    if (told.reply?.status === 200) context.wire?.onAnswer?.(told.reply.body)
     if (told.reply === undefined) throw new InferenceError('internal', `component '${name}' gave no answer`)
     return told.reply
   }

@@ -1,6 +1,6 @@
 /** Calls to models of this server: no socket, and no JSON where tensors are at hand. */
 import { InferenceError } from '../../core/errors.ts'
-import type { RequestContext } from '../../core/inference.ts'
+import type { RequestContext, Wire } from '../../core/inference.ts'
 import type { Log } from '../../core/log.ts'
 import type { TraceContext } from '../../core/trace-context.ts'
 import type { DataPlane } from '../../dataplane/dataplane.ts'
@@ -57,7 +57,7 @@ async function callComponent(
   const isV2 = (protocol ?? protocolOf(payload)) === 'v2'
   const path = isV2 ? `/v2/models/${model}/infer` : `/v1/models/${model}:predict`
   const body = payload.asBytes()
-  const context = new StepContext(call, payload.headerLength)
+  const context = new StepContext(call, { body, headerLength: payload.headerLength })
   const reply = await components?.answer(dataPlane, component, { path, body, context })
   if (reply === undefined) throw new InferenceError('not_found', `Model with name ${name} does not exist.`)
   const length = Number(reply.headers['inference-header-content-length'] ?? NaN)
@@ -86,12 +86,14 @@ export class StepContext implements RequestContext {
   readonly protocol = 'library'
   readonly #call: StepCall
   readonly #headerLength: number | undefined
+  readonly wire: Wire | undefined
   #headers: Record<string, string> | undefined
 
-  /** @param headerLength of a body that goes with the headers, where raw tensors stand behind its JSON part */
-  constructor(call: StepCall, headerLength?: number) {
+  /** @param sent a body that goes with the headers; `headerLength` of its JSON part, where raw tensors stand behind it */
+  constructor(call: StepCall, sent?: { readonly body: Uint8Array; readonly headerLength: number | undefined }) {
     this.#call = call
-    this.#headerLength = headerLength
+    this.#headerLength = sent?.headerLength
+    this.wire = sent === undefined ? undefined : { body: sent.body, contentType: undefined }
   }
 
   get requestId(): string {
