@@ -1,6 +1,5 @@
 /** Sends requests and answers to a sink: an observer of the data plane, absent where nobody asked for it. */
 import { randomUUID } from 'node:crypto'
-import type { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
@@ -96,7 +95,7 @@ export class PayloadLog implements InferenceObserver {
   }
 
   /** Only answers of 200 are logged, as by KServe's agent. */
-  onError(call: Call, _error: InferenceError): void {
+  onError(call: Call): void {
     this.#open.delete(call)
   }
 
