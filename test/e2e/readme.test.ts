@@ -29,6 +29,7 @@ describe.skipIf(lacks.length > 0)(
     beforeAll(async () => {
       folder = await bench.directory()
       await cp(samples, join(folder, 'models'), { recursive: true })
+      await cp(join(root, 'examples'), join(folder, 'examples'), { recursive: true })
     })
 
     afterAll(() => bench.close())
