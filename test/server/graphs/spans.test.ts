@@ -3,6 +3,7 @@ import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createServer, type Server } from '../../../src/index.ts'
+import { createClient } from '../../../src/client/index.ts'
 import { Collector, type CollectedSpan } from '../../telemetry/collector.ts'
 import { fixtures } from '../../paths.ts'
 
@@ -32,7 +33,7 @@ afterAll(async () => {
 /** Asks a server that lives as long as the work, and gives what a collector then has. */
 async function spansOf(
   options: object,
-  work: (url: string, server: Server) => Promise<unknown>,
+  work: (url: string, server: Server, grpc: string) => Promise<unknown>,
 ): Promise<readonly CollectedSpan[]> {
   const { port } = elsewhere.address() as AddressInfo // it listens on a port
   const nodes = {
@@ -57,8 +58,8 @@ async function spansOf(
   collector.spans.length = 0
   received.length = 0
   try {
-    const { http } = await server.start()
-    await work(http, server)
+    const { http, grpc = '' } = await server.start()
+    await work(http, server, grpc)
   } finally {
     await server.close()
   }
@@ -119,6 +120,17 @@ describe('spans', () => {
     expect(good?.parentSpanId).toBeUndefined()
     expect(good?.traceId).not.toBe(bad?.traceId)
     expect(bad).toMatchObject({ status: { code: 2 }, attributes: { 'error.type': 'invalid_argument' } })
+  })
+
+  it('are part of a trace that comes by gRPC, where it ends with the deadline too', async () => {
+    const spans = await spansOf({ otlpEndpoint: endpoint }, async (_url, _server, grpc) => {
+      const client = createClient(`grpc://${grpc}`, { headers: { traceparent: `00-${traceId}-${caller}-01` } })
+      await client.infer('iris', { X: [[6.3, 3.3, 6, 2.5]] }, { timeoutMs: 20_000 })
+      client.close()
+    })
+    expect(spans).toMatchObject([
+      { name: 'infer iris', traceId, parentSpanId: caller, attributes: { 'servable.protocol': 'grpc-v2' } },
+    ])
   })
 
   it('are not kept where the caller keeps none, and the trace goes on all the same', async () => {
