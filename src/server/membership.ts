@@ -4,6 +4,7 @@ import type { LogSettings } from '../dataplane/log-settings.ts'
 import type { RepositoryControl } from '../dataplane/model-control.ts'
 import type { LogControl, Peers } from '../dataplane/peers.ts'
 import type { RestMetrics } from '../rest/options.ts'
+import type { DesiredState } from './control/desired.ts'
 
 const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -14,6 +15,8 @@ export interface Membership {
   metrics(): Promise<string>
   /** Changes the models of all. */
   readonly control: RepositoryControl
+  /** Has all of them serve what a state says. */
+  readonly objects: (state: DesiredState) => Promise<void>
   logControl(own: LogSettings): LogControl
   /** Fields of every log line. */
   readonly logFields: LogFields
@@ -22,6 +25,8 @@ export interface Membership {
 /** What this process alone does and has counted, for who adds it up. */
 export interface OwnParts {
   readonly control: RepositoryControl
+  /** @throws InferenceError where another change came first, or the state cannot be served */
+  readonly objects: (state: DesiredState) => void
   readonly logSettings: LogSettings
   metrics(): Promise<string>
 }

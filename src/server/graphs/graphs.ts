@@ -37,20 +37,18 @@ export interface GraphHost {
 }
 
 export class Graphs implements RestGraphs {
-  /** What the repository is told of them, those that others call first. */
-  readonly sources: readonly ServedModelSource[]
+  readonly #host: GraphHost
+  readonly #around: Surroundings
   readonly #remote: RemoteServices
-  readonly #byName: ReadonlyMap<string, ServedGraph>
-  /** By `<name>.<namespace>` and `<name>-<namespace>.`, with which a host begins. */
-  readonly #byHost = new Map<string, string>()
+  #served: ServedSet = { byName: new Map(), marks: new Map(), ordered: [], byHost: new Map() }
   readonly #readiness: GraphReadiness
 
   /** @throws InferenceError `invalid_argument` for whatever is wrong with a graph, with its place */
   constructor(given: GivenGraphs, host: GraphHost) {
     const { dataPlane, components, log, counts, repository, config } = host
-    const ready = readGraphs(given, host.models, log)
+    this.#host = host
     this.#remote = new RemoteServices(config.maxRequestBytes)
-    const around: Surroundings = {
+    this.#around = {
       dataPlane,
       ...(components === undefined ? {} : { components }),
       log,
@@ -58,14 +56,31 @@ export class Graphs implements RestGraphs {
       tracer: host.tracer,
       refuseStatus: config.refuseStatus,
       remote: this.#remote,
-      graph: (name) => this.#byName.get(name),
+      graph: (name) => this.#served.byName.get(name),
     }
-    this.#byName = new Map(ready.map((graph) => [graph.name, new ServedGraph(graph, around)]))
-    const ordered = inOrder([...this.#byName.values()])
-    this.sources = ordered.map(({ source }) => source)
-    this.#takeHosts()
+    this.#served = this.#serve(given, host.models)
     for (const { entry } of this.sources) repository.announce(entry)
-    this.#readiness = new GraphReadiness(repository, ordered, host.signal)
+    this.#readiness = new GraphReadiness(repository, this.#served.ordered, host.signal)
+  }
+
+  /** What the repository is told of them, those that others call first. */
+  get sources(): readonly ServedModelSource[] {
+    return this.#served.ordered.map(({ source }) => source)
+  }
+
+  /**
+   * Serves these graphs in place of those before; those that stay the same are left as they are.
+   *
+   * @param models names of the models of the server
+   * @throws InferenceError as the constructor; nothing has changed then
+   */
+  replace(given: GivenGraphs, models: ReadonlySet<string>): void {
+    const before = this.#served
+    const served = this.#serve(given, models)
+    this.#served = served
+    for (const name of before.byName.keys()) if (!served.byName.has(name)) void this.#host.repository.forget(name)
+    const fresh = served.ordered.filter((graph) => before.byName.get(graph.ref.name) !== graph)
+    this.#readiness.become(served.ordered, fresh)
   }
 
   /** Loads them once the models have loaded. @param unloaded names of those that callers have unloaded */
@@ -74,11 +89,11 @@ export class Graphs implements RestGraphs {
   }
 
   get names(): readonly string[] {
-    return [...this.#byName.keys()]
+    return [...this.#served.byName.keys()]
   }
 
   has(name: string): boolean {
-    return this.#byName.has(name)
+    return this.#served.byName.has(name)
   }
 
   atHost(host: string): string | undefined {
@@ -88,8 +103,8 @@ export class Graphs implements RestGraphs {
     while (dot !== -1 && dot < end) {
       const next = text.indexOf('.', dot + 1)
       const name =
-        this.#byHost.get(text.slice(0, dot + 1)) ??
-        this.#byHost.get(text.slice(0, next === -1 || next > end ? end : next))
+        this.#served.byHost.get(text.slice(0, dot + 1)) ??
+        this.#served.byHost.get(text.slice(0, next === -1 || next > end ? end : next))
       if (name !== undefined) return name
       dot = next
     }
@@ -97,12 +112,12 @@ export class Graphs implements RestGraphs {
   }
 
   at(namespace: string, name: string): string | undefined {
-    return this.#byName.get(name)?.namespace === namespace ? name : undefined
+    return this.#served.byName.get(name)?.namespace === namespace ? name : undefined
   }
 
   async answer(exchange: GraphExchange): Promise<GraphReply | ExplainedReply> {
     const { name } = exchange.model
-    const graph = this.#byName.get(name)
+    const graph = this.#served.byName.get(name)
     if (graph === undefined) throw new InferenceError('not_found', `InferenceGraph with name ${name} does not exist.`)
     return graph.answer(exchange)
   }
@@ -113,17 +128,48 @@ export class Graphs implements RestGraphs {
     this.#remote.close()
   }
 
-  #takeHosts(): void {
-    for (const { ref, namespace } of this.#byName.values()) {
-      for (const host of [`${ref.name}.${namespace}`, `${ref.name}-${namespace}.`]) {
-        const key = host.toLowerCase()
-        const other = this.#byHost.get(key)
-        if (other !== undefined)
-          throw invalid(`graphs '${other}' and '${ref.name}' would both answer on the same host ${host}`)
-        this.#byHost.set(key, ref.name)
-      }
+  #serve(given: GivenGraphs, models: ReadonlySet<string>): ServedSet {
+    const before = this.#served
+    const ready = readGraphs(given, models, this.#host.log)
+    const marks = new Map(ready.map((graph) => [graph.name, markOf(graph, given)]))
+    const graphs = ready.map((graph) => {
+      const known = before.byName.get(graph.name)
+      const isSame = known !== undefined && before.marks.get(graph.name) === marks.get(graph.name)
+      return isSame ? known : new ServedGraph(graph, this.#around)
+    })
+    const byName = new Map(graphs.map((graph) => [graph.ref.name, graph]))
+    return { byName, marks, ordered: inOrder(graphs), byHost: hostsOf(graphs) }
+  }
+}
+
+/** The graphs that are served, and how they are found. */
+interface ServedSet {
+  readonly byName: ReadonlyMap<string, ServedGraph>
+  /** What tells a graph from one of the same name. */
+  readonly marks: ReadonlyMap<string, string>
+  /** Those that others call come first. */
+  readonly ordered: readonly ServedGraph[]
+  /** By `<name>.<namespace>` and `<name>-<namespace>.`, with which a host begins. */
+  readonly byHost: ReadonlyMap<string, string>
+}
+
+function markOf({ name, namespace, services }: ReadyGraph, { graphs }: GivenGraphs): string {
+  const given = graphs.find((graph) => graph.name === name)
+  return JSON.stringify([namespace, given?.spec, given?.servable, given?.propagateHeaders, [...services.values()]])
+}
+
+function hostsOf(graphs: readonly ServedGraph[]): ReadonlyMap<string, string> {
+  const byHost = new Map<string, string>()
+  for (const { ref, namespace } of graphs) {
+    for (const host of [`${ref.name}.${namespace}`, `${ref.name}-${namespace}.`]) {
+      const key = host.toLowerCase()
+      const other = byHost.get(key)
+      if (other !== undefined)
+        throw invalid(`graphs '${other}' and '${ref.name}' would both answer on the same host ${host}`)
+      byHost.set(key, ref.name)
     }
   }
+  return byHost
 }
 
 function readGraphs({ graphs, services }: GivenGraphs, models: ReadonlySet<string>, log: Log): ReadyGraph[] {

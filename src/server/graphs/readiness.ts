@@ -7,7 +7,7 @@ import type { ServedGraph } from './served-graph.ts'
 export class GraphReadiness {
   readonly #repository: Repository
   /** Those that others call come first. */
-  readonly #graphs: readonly ServedGraph[]
+  #graphs: readonly ServedGraph[]
   readonly #signal: AbortSignal
   /** Graphs that a caller unloaded stay so until a caller loads them. */
   readonly #unwanted = new Set<string>()
@@ -36,6 +36,15 @@ export class GraphReadiness {
       statuses.push(this.#repository.status(ref))
     }
     return statuses
+  }
+
+  /** Follows other graphs from here on. @param fresh those among them that were not there before: they are loaded */
+  become(graphs: readonly ServedGraph[], fresh: readonly ServedGraph[]): void {
+    this.#graphs = graphs
+    for (const { ref, source } of fresh) {
+      this.#unwanted.delete(ref.name)
+      void this.#repository.load(source.entry, this.#signal).catch(ignore)
+    }
   }
 
   /** Follows no more. */
@@ -74,7 +83,11 @@ export class GraphReadiness {
   }
 
   #stateOf(ref: ModelRef): ModelState {
-    return this.#repository.status(ref).state
+    try {
+      return this.#repository.status(ref).state
+    } catch {
+      return 'unloaded' // its name is gone
+    }
   }
 }
 

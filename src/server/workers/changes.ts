@@ -85,7 +85,8 @@ export class Changes {
     return this.#inTurn(async () => {
       const reload = this.#journal.findIndex(({ call }) => call.verb === 'reload')
       const missed = this.#journal.filter(
-        (entry, index) => entry.sequence > sequence || (reload >= 0 && index >= reload),
+        (entry, index) =>
+          entry.sequence > sequence || entry.call.verb === 'objects' || (reload >= 0 && index >= reload),
       )
       for (const { call } of missed) await process.exchange.ask(call)
       for (const settings of this.#settings.values()) await process.exchange.ask(settings)
@@ -110,10 +111,10 @@ export class Changes {
     }
   }
 
-  /** Only what still matters is kept: a reload replaces everything, a load or unload what came before of that model. */
+  /** Only what still matters is kept: a reload replaces all models, a load or unload what came before of that model. */
   #note(call: ControlCall): void {
     this.#sequence += 1
-    const kept = call.verb === 'reload' ? [] : this.#journal.filter((entry) => isOther(entry.call, call))
+    const kept = this.#journal.filter((entry) => isOther(entry.call, call))
     this.#journal = [...kept, { sequence: this.#sequence, call }]
   }
 
@@ -125,5 +126,8 @@ export class Changes {
 }
 
 function isOther(earlier: ControlCall, later: ControlCall): boolean {
+  const isObjects = later.verb === 'objects'
+  if ((earlier.verb === 'objects') !== isObjects) return true
+  if (isObjects || later.verb === 'reload') return false
   return earlier.verb === 'reload' || earlier.argument !== later.argument
 }

@@ -4,6 +4,7 @@ import type { LogSettings } from '../../dataplane/log-settings.ts'
 import type { RepositoryControl } from '../../dataplane/model-control.ts'
 import type { LogControl, Peers } from '../../dataplane/peers.ts'
 import type { ModelStatistics } from '../../dataplane/statistics.ts'
+import type { DesiredState } from '../control/desired.ts'
 import type { Exchange } from './exchange.ts'
 import { snapshotSchema, type Snapshot } from './messages.ts'
 
@@ -54,6 +55,11 @@ export class GroupPeers implements Peers {
       unload: (name) => ask('unload', name),
       reload: (configs) => ask('reload', configs),
     }
+  }
+
+  /** Has every worker serve what a state says. */
+  async objects(state: DesiredState): Promise<void> {
+    await this.#exchange.ask({ kind: 'control', verb: 'objects', argument: state })
   }
 
   /** Log settings, changed in every worker. */

@@ -4,6 +4,7 @@ import type { ServingConfig } from '../../codec/tensorflow/reload-config.ts'
 import type { ServeConfig } from '../config.ts'
 import type { Addresses } from '../addresses.ts'
 import type { ClosingStep } from '../closing.ts'
+import type { DesiredState } from '../control/desired.ts'
 import { openServer, type Server } from '../server.ts'
 import { Exchange } from './exchange.ts'
 import {
@@ -117,6 +118,7 @@ class GroupWorker {
         peers: this.#peers,
         metrics: () => this.#peers.metrics(),
         control: this.#peers.control,
+        objects: (state) => this.#peers.objects(state),
         logControl: (settings) => this.#peers.logControl(settings),
         logFields: { worker: start.worker },
       },
@@ -179,9 +181,10 @@ async function snapshotOf({ own, dataPlane }: Server): Promise<Snapshot> {
   return { metrics: await own.metrics(), statistics }
 }
 
-function perform({ own: { control } }: Server, { verb, argument }: ControlCall): Promise<void> {
+async function perform({ own: { control, objects } }: Server, { verb, argument }: ControlCall): Promise<void> {
   // The primary sends on what another worker's data plane, of this very version, has checked.
   if (verb === 'reload') return control.reload(argument as readonly ServingConfig[])
+  if (verb === 'objects') return objects(argument as DesiredState)
   return control[verb](String(argument))
 }
 
