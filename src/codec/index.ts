@@ -25,3 +25,15 @@ export {
 } from './tensorflow/predict.ts'
 export type { PredictAnswer, PredictCall } from './tensorflow/predict.ts'
 export type { ModelSpec } from './tensorflow/model-spec.ts'
+export { encodeEvent, eventData, EventSplitter } from './event-splitter.ts'
+export { scanOpenAiBody, withModel } from './openai-body.ts'
+export {
+  decodeCompletion,
+  decodeCompletionEvent,
+  encodeCompletionRequest,
+  samplingParameters,
+  textInput,
+  textOutput,
+} from './openai-completion.ts'
+export { encodeOpenAiError, errorMessageOf } from './openai-error.ts'
+export { usageOf, type TokenUsage } from './openai-usage.ts'
