@@ -1,4 +1,6 @@
 /** Sends spans to a collector by OTLP over HTTP as JSON: in batches, from a bounded queue, never in the way of a request. */
+import { Agent, request as requestHttp } from 'node:http'
+import { Agent as TlsAgent, request as requestHttps } from 'node:https'
 import { messageOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Span } from './span.ts'
@@ -15,6 +17,8 @@ export interface OtlpOptions {
   readonly log: Log
   /** Time from the first span of a batch to its sending, in milliseconds. */
   readonly delayMs?: number
+  /** What a closing server waits for the last batches, in milliseconds; two seconds where absent. */
+  readonly closingMs?: number
 }
 
 /** OpenTelemetry's usual figures. */
@@ -22,8 +26,7 @@ const mostQueued = 2048
 const mostInBatch = 512
 const usualDelayMs = 5000
 const answerMs = 10_000
-/** What a closing server waits for the last batch. */
-const closingMs = 2000
+const usualClosingMs = 2000
 
 export class OtlpExporter {
   /** Spans that a collector took. */
@@ -38,10 +41,15 @@ export class OtlpExporter {
   #sending: Promise<void> | undefined
   #isFailing = false
   #isClosed = false
-  readonly #closing = new AbortController()
+  readonly #url: URL
+  /** One connection, which is kept: batches go one after the other. */
+  readonly #agent: Agent
 
   constructor(options: OtlpOptions) {
     this.#options = options
+    this.#url = new URL(options.url)
+    const kept = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 }
+    this.#agent = this.#url.protocol === 'https:' ? new TlsAgent(kept) : new Agent(kept)
   }
 
   /** Never waits and never throws. */
@@ -56,14 +64,22 @@ export class OtlpExporter {
     else this.#timer ??= setTimeout(() => this.#start(), this.#options.delayMs ?? usualDelayMs).unref()
   }
 
-  /** Sends what is there, within two seconds; what comes later is dropped. */
+  /** Sends what is there, within `closingMs`; what comes later is dropped. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    const limit = setTimeout(() => this.#closing.abort(new Error('the server closes')), closingMs)
+    const limit = setTimeout(() => this.#giveUp(), this.#options.closingMs ?? usualClosingMs)
     this.#start()
     while (this.#sending !== undefined) await this.#sending
     clearTimeout(limit)
+    this.#agent.destroy()
+  }
+
+  /** What waits is dropped, and what is being sent fails. */
+  #giveUp(): void {
+    this.dropped += this.#queue.length
+    this.#queue = []
+    this.#agent.destroy()
   }
 
   #start(): void {
@@ -85,16 +101,10 @@ export class OtlpExporter {
   }
 
   async #send(batch: readonly Span[]): Promise<void> {
-    const { url, headers = {}, resource, version, log } = this.#options
+    const { resource, version, log } = this.#options
     try {
-      const answer = await fetch(url, {
-        method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json' },
-        body: encodeSpans(batch, resource, version),
-        signal: AbortSignal.any([AbortSignal.timeout(answerMs), this.#closing.signal]),
-      })
-      await answer.arrayBuffer() // the connection is kept once the answer is read
-      if (!answer.ok) throw new Error(`the collector answered ${answer.status}`)
+      const status = await this.#post(encodeSpans(batch, resource, version))
+      if (status < 200 || status > 299) throw new Error(`the collector answered ${status}`)
       this.exported += batch.length
       this.#isFailing = false
     } catch (reason) {
@@ -102,5 +112,26 @@ export class OtlpExporter {
       if (!this.#isFailing) log.warn({ reason: messageOf(reason), spans: batch.length }, 'spans not exported')
       this.#isFailing = true
     }
+  }
+
+  /** @returns the status of the answer */
+  #post(body: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const send = this.#url.protocol === 'https:' ? requestHttps : requestHttp
+      const headers = {
+        ...this.#options.headers,
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      }
+      const request = send(this.#url, { method: 'POST', agent: this.#agent, headers })
+      request.setTimeout(answerMs, () => request.destroy(new Error(`no answer in ${answerMs / 1000} s`)))
+      request.on('error', reject)
+      request.on('response', (response) => {
+        response.on('error', reject)
+        response.on('end', () => resolve(response.statusCode ?? 0))
+        response.resume()
+      })
+      request.end(body)
+    })
   }
 }

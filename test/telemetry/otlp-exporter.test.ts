@@ -1,4 +1,6 @@
 /** Spans on their way to a collector: in batches, bounded, and never in the way. */
+import { createServer as createTcpServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLog } from '../../src/core/log.ts'
 import { OtlpExporter } from '../../src/telemetry/otlp-exporter.ts'
@@ -70,6 +72,19 @@ describe('an exporter', () => {
     collector.status = 200
     expect(own).toMatchObject({ exported: 0, failed: 600 })
     expect(warnings).toEqual([{ reason: 'the collector answered 503', spans: 512 }])
+  })
+
+  it('closes soon where a collector never answers', async () => {
+    const sockets = new Set<Socket>()
+    const silent = createTcpServer((socket) => sockets.add(socket))
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const { port } = silent.address() as AddressInfo // it listens on a port
+    const own = exporter({ url: `http://127.0.0.1:${port}/v1/traces`, closingMs: 50 })
+    for (let index = 0; index < 600; index += 1) own.add(spanNamed('lost'))
+    await own.close()
+    expect(own).toMatchObject({ exported: 0, dropped: 88, failed: 512 })
+    for (const socket of sockets) socket.destroy()
+    silent.close()
   })
 
   it('gives up where nobody listens', async () => {
