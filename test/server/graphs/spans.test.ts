@@ -122,7 +122,7 @@ describe('spans', () => {
     expect(bad).toMatchObject({ status: { code: 2 }, attributes: { 'error.type': 'invalid_argument' } })
   })
 
-  it('are part of a trace that comes by gRPC, where it ends with the deadline too', async () => {
+  it('are part of a trace that comes by gRPC, with a deadline', async () => {
     const spans = await spansOf({ otlpEndpoint: endpoint }, async (_url, _server, grpc) => {
       const client = createClient(`grpc://${grpc}`, { headers: { traceparent: `00-${traceId}-${caller}-01` } })
       await client.infer('iris', { X: [[6.3, 3.3, 6, 2.5]] }, { timeoutMs: 20_000 })
