@@ -16,6 +16,7 @@ import { openDoor } from './options.ts'
 import type { Door, RestOptions } from './options.ts'
 import { requestIdOf } from './request-context.ts'
 import { acceptAnyBody } from './routing.ts'
+import { servingUrl } from './serving-routes.ts'
 import { addServiceRoutes } from './service-routes.ts'
 import { HttpRefusal, parserRefusal } from './status.ts'
 import { addV1Routes } from './v1-routes.ts'
@@ -40,7 +41,7 @@ export function createRestApp(options: RestOptions): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: maxNameLength, ignoreTrailingSlash: true },
     genReqId: ({ headers }: IncomingMessage) => requestIdOf(headers),
-    ...(door.graphs === undefined ? {} : { rewriteUrl: graphUrl(door.graphs) }),
+    ...rewriteOf(options),
     clientErrorHandler: refuseUnparsed,
     frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
       sendError(door, reply, error)
@@ -60,6 +61,12 @@ export function createRestApp(options: RestOptions): FastifyInstance {
   if (door.graphs !== undefined) addGraphRoutes(app, door, door.graphs)
   abortOn(options.signal, door)
   return app
+}
+
+/** Hosts and paths of services and graphs. */
+function rewriteOf({ services, graphs }: RestOptions): { rewriteUrl?: (request: IncomingMessage) => string } {
+  if (services !== undefined) return { rewriteUrl: servingUrl(services, graphs) }
+  return graphs === undefined ? {} : { rewriteUrl: graphUrl(graphs) }
 }
 
 function httpsOf({ certificate, key, ca }: TlsKeys): ServerOptions {

@@ -177,7 +177,11 @@ function sendFailure(request: FastifyRequest, reply: FastifyReply, reason: unkno
   if (request.raw.method !== 'HEAD' || !reply.sent) sendJson(reply, status, code)
 }
 
-const codes: Partial<Record<InferenceError['code'], number>> = { invalid_argument: 422, failed_precondition: 409 }
+const codes: Partial<Record<InferenceError['code'], number>> = {
+  invalid_argument: 422,
+  failed_precondition: 409,
+  unimplemented: 405,
+}
 
 /** `isvc.yaml:12: spec.predictor: …` */
 function causeOf(line: string): object[] {

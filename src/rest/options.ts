@@ -6,6 +6,7 @@ import type { TlsKeys } from '../core/tls.ts'
 import type { DataPlane, Verb } from '../dataplane/dataplane.ts'
 import type { ExplainedReply, GraphReply, Payload } from '../graph/index.ts'
 import type { CloudEventOptions } from './cloud-events.ts'
+import type { RestServices } from './serving-routes.ts'
 import { InFlight } from './in-flight.ts'
 import type { RefuseStatus } from './status.ts'
 
@@ -79,6 +80,8 @@ export interface RestOptions {
   readonly refuseStatus?: RefuseStatus
   /** Inference graphs; none where absent. */
   readonly graphs?: RestGraphs
+  /** InferenceServices by host and path; none where absent. */
+  readonly services?: RestServices
   /** Transformers and explainers outside of this process; none where absent. */
   readonly components?: RestComponents
   /** How answers to CloudEvents are marked. */

@@ -217,6 +217,7 @@ export class Server {
       ...(tls === undefined ? {} : { tls }),
       dataPlane: this.dataPlane,
       graphs: this.#graphs,
+      services: this.#control.hosts,
       components: this.#components,
     })
     if (isControlled(config)) addControlRoutes(this.#app, this.#control)

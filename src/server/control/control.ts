@@ -27,6 +27,7 @@ import {
   type Outcome,
 } from './desired.ts'
 import { contentOf, documentOf, listOf } from './present.ts'
+import { ServiceHosts } from './hosts.ts'
 import { ControlledServices, type ServicesParts } from './services.ts'
 import { serviceStatus } from './service-status.ts'
 
@@ -59,6 +60,7 @@ type Named = Required<Pick<ControlPath, 'name'>> & { readonly key: ObjectKey }
 export class Control implements RestControl {
   readonly #parts: ControlParts
   readonly #services: ControlledServices
+  readonly hosts: ServiceHosts
   readonly #times = new Map<string, ConditionTimes>()
   #state: DesiredState
   #manifests: Manifests
@@ -70,23 +72,18 @@ export class Control implements RestControl {
     this.#state = parts.sources.startState(parts.now())
     this.#manifests = parts.sources.all(this.#state)
     this.#planned = parts.planned
+    this.hosts = new ServiceHosts(({ namespace, name }, tag) => {
+      const report = this.#services.rollout({ kind: 'InferenceService', namespace, name })?.report
+      if (tag === undefined) return report?.shares[0]?.revision
+      return (tag === 'latest' ? report?.latest : report?.previous)?.name
+    })
+    this.hosts.become(this.#planned.services)
     this.#services.adopt(this.#state, this.#planned, this.#manifests)
   }
 
   /** Looks anew for the models of the services. */
   find(): ReturnType<ControlledServices['find']> {
     return this.#services.find()
-  }
-
-  /** The name of the model behind a service. */
-  modelOf(namespace: string, name: string): string | undefined {
-    return this.#planned.services.find((each) => each.name === name && each.namespace === namespace)?.model
-  }
-
-  /** The revisions of a service that can be asked by the tags of their hosts. */
-  tagged(namespace: string, name: string, tag: 'latest' | 'prev'): string | undefined {
-    const report = this.#services.rollout({ kind: 'InferenceService', namespace, name })?.report
-    return (tag === 'latest' ? report?.latest : report?.previous)?.name
   }
 
   /**
@@ -110,6 +107,7 @@ export class Control implements RestControl {
     this.#manifests = manifests
     this.#planned = planned
     setServices(planned)
+    this.hosts.become(planned.services)
     this.#services.follow(state, planned, manifests)
     const keys = new Set(state.objects.map(keyOf))
     for (const key of this.#times.keys()) if (!keys.has(key)) this.#times.delete(key)

@@ -97,6 +97,7 @@ export class Graphs implements RestGraphs {
   }
 
   atHost(host: string): string | undefined {
+    if (this.#served.byHost.size === 0) return undefined
     const text = host.toLowerCase()
     const end = /:\d*$/.exec(text)?.index ?? text.length
     let dot = text.indexOf('.')

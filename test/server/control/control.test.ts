@@ -1,0 +1,314 @@
+/** KServe's objects of a running server: applied, shown, rolled out, deleted over its control API. */
+import { request } from 'node:http'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { ServerOptions } from '../../../src/server/server.ts'
+import { ControlledServer, isBlocked, isReady, isvcText, services, startControlled, v2Request } from './support.ts'
+
+const open: ControlledServer[] = []
+afterEach(async () => {
+  for (const { server } of open.splice(0)) await server.close()
+})
+
+async function start(options: ServerOptions = {}): Promise<ControlledServer> {
+  const controlled = await startControlled(options)
+  open.push(controlled)
+  return controlled
+}
+
+async function applied(model: string, more: readonly string[] = []): Promise<ControlledServer> {
+  const controlled = await start()
+  expect(await controlled.apply(isvcText(model, more))).toMatchObject({ code: 201, outcome: 'created' })
+  await controlled.until(isReady)
+  return controlled
+}
+
+describe('an applied InferenceService', () => {
+  it('is served, listed and shown as a cluster shows it', async () => {
+    const controlled = await applied('iris')
+    expect(await controlled.answerer()).toBe('iris')
+    const { body } = await controlled.call('GET', `${services}/flowers`)
+    expect(body).toMatchObject({
+      apiVersion: 'serving.kserve.io/v1beta1',
+      kind: 'InferenceService',
+      metadata: { name: 'flowers', namespace: 'default', generation: 1 },
+      spec: { predictor: { model: { modelFormat: { name: 'onnx' } } } },
+      status: {
+        url: 'http://flowers.default.example.com',
+        address: { url: `${controlled.http}/serving/default/flowers` },
+        components: {
+          predictor: {
+            latestCreatedRevision: 'flowers-predictor-00001',
+            latestReadyRevision: 'flowers-predictor-00001',
+            latestRolledoutRevision: 'flowers-predictor-00001',
+            traffic: [{ latestRevision: true, percent: 100, revisionName: 'flowers-predictor-00001' }],
+          },
+        },
+        modelStatus: {
+          copies: { failedCopies: 0, totalCopies: 1 },
+          states: { activeModelState: 'Loaded', targetModelState: 'Loaded' },
+          transitionStatus: 'UpToDate',
+        },
+      },
+    })
+    const { conditions } = body.status ?? { conditions: [] }
+    expect(conditions.find(({ type }) => type === 'Ready')).toEqual({
+      type: 'Ready',
+      status: 'True',
+      lastTransitionTime: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/) as unknown,
+    })
+    expect((await controlled.call('GET', services)).body).toMatchObject({
+      kind: 'InferenceServiceList',
+      items: [{ metadata: { name: 'flowers' } }],
+    })
+    expect(
+      (await controlled.call('GET', '/apis/serving.kserve.io/v1beta1/inferenceservices')).body['items'],
+    ).toHaveLength(1)
+  })
+
+  it('is unchanged where it says the same, and then has no other revision', async () => {
+    const controlled = await applied('iris')
+    expect(await controlled.apply(isvcText('iris'))).toMatchObject({ code: 200, outcome: 'unchanged' })
+    expect(await controlled.apply(isvcText('iris', ['timeout: 20']))).toMatchObject({
+      code: 200,
+      outcome: 'configured',
+    })
+    const { status } = (await controlled.call('GET', `${services}/flowers`)).body
+    expect(status?.components.predictor).toMatchObject({ latestCreatedRevision: 'flowers-predictor-00002' })
+  })
+
+  it('takes the place of the earlier revision once it is ready', async () => {
+    const controlled = await applied('iris')
+    await controlled.apply(isvcText('iris-labels'))
+    const status = await controlled.until(isReady)
+    expect(status.components.predictor.traffic).toMatchObject([
+      { percent: 100, revisionName: 'flowers-predictor-00002' },
+    ])
+    expect(await controlled.answerer()).toBe('iris-labels')
+    expect(await controlled.answerer({}, '/v2/models/flowers-predictor-00001/infer')).toContain('404')
+  })
+
+  it('is refused with file, line and field, and nothing changes', async () => {
+    const controlled = await applied('iris')
+    const { code, body } = await controlled.apply(isvcText('iris').replace('name: onnx', 'name: pmml'))
+    expect(code).toBe(422)
+    expect(body).toMatchObject({ kind: 'Status', status: 'Failure', reason: 'Invalid' })
+    expect(body.message).toMatch(/^isvc\.yaml:7: spec\.predictor\.model\.modelFormat\.name: /)
+    expect(body['details']).toMatchObject({ causes: [{ field: 'spec.predictor.model.modelFormat.name' }] })
+    expect((await controlled.apply('a: [', 'flowers')).body.message).toMatch(/^isvc\.yaml:1: /)
+    expect((await controlled.apply(isvcText('iris'), 'other')).body.message).toContain("the path says 'other'")
+    expect(await controlled.answerer()).toBe('iris')
+  })
+
+  it('is gone once it is deleted', async () => {
+    const controlled = await applied('iris')
+    expect((await controlled.call('DELETE', `${services}/flowers`)).code).toBe(200)
+    expect(await controlled.answerer()).toContain('404')
+    expect(await controlled.call('GET', `${services}/flowers`)).toMatchObject({
+      code: 404,
+      body: { reason: 'NotFound', message: 'inferenceservices.serving.kserve.io "flowers" not found' },
+    })
+    await controlled.apply(isvcText('iris-labels'))
+    await controlled.until(isReady)
+    expect(await controlled.answerer()).toBe('iris-labels')
+  })
+})
+
+describe('a canary', () => {
+  it('gets its share of the requests, all of them once promoted, and none once undone', async () => {
+    const controlled = await applied('iris')
+    await controlled.apply(isvcText('iris-labels', ['canaryTrafficPercent: 20']))
+    const status = await controlled.until(isReady)
+    expect(status.components.predictor).toMatchObject({
+      latestRolledoutRevision: 'flowers-predictor-00001',
+      traffic: [
+        {
+          latestRevision: true,
+          percent: 20,
+          tag: 'latest',
+          url: 'http://latest-flowers-predictor.default.example.com',
+        },
+        { latestRevision: false, percent: 80, tag: 'prev' },
+      ],
+    })
+    const answers = await Promise.all(Array.from({ length: 500 }, () => controlled.answerer()))
+    const share = answers.filter((name) => name === 'iris-labels').length / 5
+    expect(answers.filter((name) => !/^iris(-labels)?$/.test(name))).toEqual([])
+    expect(Math.abs(share - 20)).toBeLessThanOrEqual(2)
+    expect((await controlled.call('POST', `${services}/flowers/promote`)).body).toMatchObject({
+      spec: { predictor: { canaryTrafficPercent: 100 } },
+    })
+    expect(new Set(await Promise.all(Array.from({ length: 20 }, () => controlled.answerer())))).toEqual(
+      new Set(['iris-labels']),
+    )
+    expect((await controlled.call('POST', `${services}/flowers/promote`)).code).toBe(409)
+    await controlled.call('POST', `${services}/flowers/undo`)
+    await controlled.until((now) =>
+      now.components.predictor.traffic.some(({ revisionName }) => revisionName.endsWith('1')),
+    )
+    expect(new Set(await Promise.all(Array.from({ length: 20 }, () => controlled.answerer())))).toEqual(
+      new Set(['iris']),
+    )
+    expect((await controlled.call('POST', `${services}/flowers/undo`)).body.message).toContain(
+      'none of the traffic already',
+    )
+    await controlled.call('POST', `${services}/flowers/promote`)
+    expect(await controlled.answerer()).toBe('iris-labels')
+  })
+
+  it('that cannot be loaded leaves the earlier revision serving', async () => {
+    const controlled = await applied('iris')
+    await controlled.apply(isvcText('nowhere'))
+    const status = await controlled.until(isBlocked)
+    expect(status.modelStatus).toMatchObject({
+      copies: { failedCopies: 1, totalCopies: 1 },
+      states: { activeModelState: 'Loaded', targetModelState: 'FailedToLoad' },
+      lastFailureInfo: {
+        reason: 'ModelLoadFailed',
+        modelRevisionName: 'flowers-predictor-00002',
+        message: expect.stringContaining('nowhere') as unknown,
+      },
+    })
+    expect(status.conditions.find(({ type }) => type === 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'ModelLoadFailed',
+    })
+    expect(status.components.predictor.traffic).toMatchObject([
+      { percent: 100, revisionName: 'flowers-predictor-00001' },
+    ])
+    expect(await controlled.answerer()).toBe('iris')
+    expect(controlled.server.dataPlane.isReady).toBe(true)
+    expect((await controlled.call('POST', `${services}/flowers/promote`)).code).toBe(409)
+    await controlled.apply(isvcText('iris-labels'))
+    await controlled.until(isReady)
+    expect(await controlled.answerer()).toBe('iris-labels')
+  })
+
+  it('is moved without a failed request', async () => {
+    const controlled = await applied('iris')
+    const seen = new Map<string, number>()
+    let isOver = false
+    const callers = Array.from({ length: 4 }, async () => {
+      for (let asked = 0; asked < 500 || !isOver; asked++) {
+        const name = await controlled.answerer()
+        seen.set(name, (seen.get(name) ?? 0) + 1)
+      }
+    })
+    await controlled.apply(isvcText('iris-labels', ['canaryTrafficPercent: 20']))
+    await controlled.until(isReady)
+    await controlled.call('POST', `${services}/flowers/promote`)
+    await controlled.call('POST', `${services}/flowers/undo`)
+    await controlled.until((now) => now.components.predictor.traffic[0]?.revisionName.endsWith('1') === true)
+    await controlled.call('POST', `${services}/flowers/promote`)
+    await controlled.apply(isvcText('iris'))
+    await controlled.until(isReady)
+    isOver = true
+    await Promise.all(callers)
+    expect([...seen.keys()].toSorted()).toEqual(['iris', 'iris-labels'])
+    expect([...seen.values()].reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(2000)
+  })
+})
+
+describe('an applied InferenceGraph', () => {
+  const path = '/apis/serving.kserve.io/v1alpha1/namespaces/default/inferencegraphs/both'
+  const graph = (name: string): string =>
+    [
+      'apiVersion: serving.kserve.io/v1alpha1',
+      'kind: InferenceGraph',
+      'metadata: {name: both}',
+      'spec:',
+      '  nodes:',
+      `    root: {routerType: Sequence, steps: [{serviceName: ${name}}]}`,
+    ].join('\n')
+
+  it('calls the service by whichever revision has its requests', async () => {
+    const controlled = await applied('iris')
+    expect((await controlled.call('PUT', path, graph('flowers'))).code).toBe(201)
+    const isGraphReady = async () =>
+      JSON.stringify((await controlled.call('GET', path)).body.status?.conditions).includes('"True"')
+    while (!(await isGraphReady())) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(await controlled.answerer({}, '/graphs/both')).toBe('iris')
+    await controlled.apply(isvcText('iris-labels'))
+    await controlled.until(isReady)
+    expect(await controlled.answerer({}, '/graphs/both')).toBe('iris-labels')
+    expect((await controlled.call('DELETE', `${services}/flowers`)).body.message).toContain("service 'flowers'")
+    expect((await controlled.call('DELETE', path)).code).toBe(200)
+    expect((await controlled.call('DELETE', `${services}/flowers`)).code).toBe(200)
+    expect(await controlled.answerer({}, '/graphs/both')).toContain('404')
+  })
+
+  it('is refused where its service is none', async () => {
+    const controlled = await applied('iris')
+    const { code, body } = await controlled.call('PUT', `${path}?file=g.yaml`, graph('flower'))
+    expect(code).toBe(422)
+    expect(body.message).toContain("g.yaml:6: step '0' of node 'root'")
+    expect(body.message).toContain("did you mean 'flowers'?")
+  })
+})
+
+describe('the control API', () => {
+  it('knows neither pages of other origins nor names that lead here', async () => {
+    const controlled = await start()
+    const call = async (headers: Record<string, string>) =>
+      (await controlled.call('GET', services, undefined, headers)).code
+    expect(await call({})).toBe(200)
+    expect(await call({ origin: 'http://evil.example' })).toBe(403)
+    expect(await call({ origin: controlled.http })).toBe(200)
+    expect(await call({ 'sec-fetch-site': 'cross-site' })).toBe(403)
+  })
+
+  it('is closed where it is turned off, and where others can reach the server', async () => {
+    const off = await start({ control: 'off' })
+    expect((await off.call('GET', services)).code).toBe(404)
+    const exposed = await start({ host: '0.0.0.0' })
+    expect((await exposed.call('GET', services)).code).toBe(404)
+    const opened = await start({ host: '0.0.0.0', control: 'on' })
+    expect((await opened.call('GET', services)).code).toBe(200)
+  })
+
+  it('answers unknown kinds, parts and methods', async () => {
+    const controlled = await start()
+    expect((await controlled.call('GET', '/apis/apps/v1/deployments')).code).toBe(404)
+    expect((await controlled.call('GET', `${services}/flowers/scale`)).code).toBe(404)
+    expect((await controlled.call('PATCH', `${services}/flowers`, '{}')).code).toBe(405)
+    expect((await controlled.call('PUT', `${services}/flowers`, 'x'.repeat(4_000_001))).code).toBe(413)
+  })
+})
+
+describe('the hosts and paths of a service', () => {
+  /** fetch sets no Host. */
+  const onHost = (controlled: ControlledServer, host: string) =>
+    new Promise<string>((resolve, reject) => {
+      const url = `${controlled.http}/v2/models/flowers/infer`
+      const sent = request(url, { method: 'POST', headers: { host } }, (response) => {
+        let text = ''
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()))
+        response.on('end', () => {
+          const type = /"datatype":"(\w+)"/.exec(text)?.[1]
+          resolve(response.statusCode === 200 ? (type === 'BYTES' ? 'iris-labels' : 'iris') : text)
+        })
+      })
+      sent.on('error', reject)
+      sent.end(JSON.stringify(v2Request))
+    })
+
+  it('lead to it, and with a tag to one of its revisions', async () => {
+    const controlled = await applied('iris')
+    await controlled.apply(isvcText('iris-labels', ['canaryTrafficPercent: 0']))
+    await controlled.until(isReady)
+    for (const host of [
+      'flowers.default.example.com',
+      'flowers.default.10.0.0.1.sslip.io:80',
+      'flowers-default.example.com',
+    ]) {
+      expect(await onHost(controlled, host)).toBe('iris')
+    }
+    expect(await onHost(controlled, 'flowers-predictor.default.example.com')).toBe('iris')
+    expect(await onHost(controlled, 'prev-flowers-predictor.default.example.com')).toBe('iris')
+    expect(await onHost(controlled, 'latest-flowers-predictor.default.example.com')).toBe('iris-labels')
+    expect(await onHost(controlled, 'latest-flowers-predictor-default.default.example.com')).toBe('iris-labels')
+    expect(await controlled.answerer({}, '/serving/default/flowers/v2/models/flowers/infer')).toBe('iris')
+    expect(await controlled.answerer({}, '/serving/other/flowers/v2/models/flowers/infer')).toContain('404')
+    const ready = await fetch(`${controlled.http}/serving/default/flowers?x=1`)
+    expect(await ready.json()).toEqual({ status: 'alive' })
+  })
+})
