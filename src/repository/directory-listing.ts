@@ -1,8 +1,8 @@
 /** What lies in one directory, as far as models go. */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeclaration } from './declarations.ts'
 import { formatOfFile, isSavedModelFile } from './formats.ts'
-import { configName } from './triton/read-config.ts'
 import { versionOf } from './version.ts'
 
 /** A model file, or a directory that is a model as a whole. */
@@ -22,14 +22,11 @@ export interface DirectoryListing {
   readonly versions: readonly { readonly version: string; readonly directory: string }[]
   /** Names of all other directories. */
   readonly directories: readonly string[]
-  readonly hasYaml: boolean
-  /** Triton's `config.pbtxt`. */
-  readonly hasConfig: boolean
+  /** Names of files that say how a model is served: `model.yaml`, `config.pbtxt`, … */
+  readonly declarations: readonly string[]
   /** Names of links that lead nowhere. */
   readonly brokenLinks: readonly string[]
 }
-
-export const yamlName = 'model.yaml'
 
 /** Lists a directory in the order of names; hidden files and files that are none of a model are left out. */
 export async function listDirectory(directory: string): Promise<DirectoryListing> {
@@ -37,8 +34,7 @@ export async function listDirectory(directory: string): Promise<DirectoryListing
   const versions: { version: string; directory: string }[] = []
   const directories: string[] = []
   const brokenLinks: string[] = []
-  let hasYaml = false
-  let hasConfig = false
+  const declarations: string[] = []
   for (const name of (await readdir(directory)).toSorted()) {
     if (name.startsWith('.') || name.startsWith('__')) continue
     const path = join(directory, name)
@@ -46,8 +42,7 @@ export async function listDirectory(directory: string): Promise<DirectoryListing
     const version = versionOf(name)
     if (stats === undefined) brokenLinks.push(name)
     else if (stats.isFile()) {
-      if (name === yamlName) hasYaml = true
-      if (name === configName) hasConfig = true
+      if (isDeclaration(name)) declarations.push(name)
       const candidate = await candidateOfFile(directory, name)
       if (candidate !== undefined) candidates.push(candidate)
     } else if (!stats.isDirectory()) continue
@@ -58,7 +53,7 @@ export async function listDirectory(directory: string): Promise<DirectoryListing
       else candidates.push(candidate)
     }
   }
-  return { directory, candidates, versions, directories, hasYaml, hasConfig, brokenLinks }
+  return { directory, candidates, versions, directories, declarations, brokenLinks }
 }
 
 /** The model that a file is, undefined where it is none. */

@@ -73,8 +73,12 @@ export interface ModelDefaults {
 export interface Declared {
   readonly yaml: ModelYaml
   readonly directory: string
-  /** Where it says so by a `config.pbtxt`. */
-  readonly triton?: { readonly config: TritonConfig; readonly versions: VersionPolicy }
+  /** Of the model, where the file names one and no directory does. */
+  readonly version?: string
+  /** All of them where absent. */
+  readonly versions?: VersionPolicy
+  /** Triton's, where it is one. */
+  readonly config?: TritonConfig
 }
 
 export interface Found {
@@ -112,7 +116,7 @@ export async function discoveredModel(
   const hooks = resolveHooks(found.declared)
   const idleMs = yaml.idle_seconds === undefined ? defaults.idleMs : yaml.idle_seconds * 1000
   if (typeof hooks === 'string') return failed(found, source, hooks)
-  const config = found.declared.find(({ triton }) => triton !== undefined)?.triton?.config
+  const config = found.declared.find((declared) => declared.config !== undefined)?.config
   return {
     kind: 'found',
     spec: specOf(found.ref, chosen, yaml, defaults),
@@ -177,9 +181,12 @@ async function chooseCandidate(
   }
   const [link] = listing.brokenLinks
   if (link !== undefined) return `${join(listing.directory, link)} is a link that leads nowhere`
-  if (yaml.format !== undefined) return { name: '.', format: yaml.format, directory: listing.directory }
-  if (!listing.hasYaml) return undefined
-  return `${listing.directory} holds a model.yaml but no model file that is known; name it there: file: <name>, format: <format>`
+  // A proxied model has no file.
+  const format = yaml.format ?? (yaml.runtime === 'proxy' ? yaml.runtime : undefined)
+  if (format !== undefined) return { name: '.', format, directory: listing.directory }
+  const [declaration] = listing.declarations
+  if (declaration === undefined) return undefined
+  return `${listing.directory} holds a ${declaration} but no model file that is known; name it there: file: <name>, format: <format>`
 }
 
 async function namedCandidate(

@@ -3,19 +3,13 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import {
-  candidateOfFile,
-  listDirectory,
-  stemOf,
-  yamlName,
-  type Candidate,
-  type DirectoryListing,
-} from './directory-listing.ts'
+import { declaredIn, yamlName } from './declarations.ts'
+import { candidateOfFile, listDirectory, stemOf, type Candidate, type DirectoryListing } from './directory-listing.ts'
 import { discoveredModel, failed, type Declared, type DiscoveredModel, type ModelDefaults } from './discovered-model.ts'
 import { unservedReason } from './formats.ts'
-import { readModelYaml } from './model-yaml.ts'
-import { tritonModel, type VersionPolicy } from './triton/declared.ts'
-import { configName, readTritonConfig } from './triton/read-config.ts'
+import { settingsName } from './python-servers.ts'
+import { isServingConfig, readServingConfig, type ServingModel } from './serving-config.ts'
+import type { VersionPolicy } from './triton/declared.ts'
 import { compareVersions, versionOf } from './version.ts'
 
 export interface DiscoverOptions {
@@ -33,7 +27,8 @@ export interface DiscoverOptions {
  *
  * - `iris.onnx`: model `iris`, version 1; `model.onnx` takes the name of its directory
  * - `iris/model.onnx`: version 1; `iris/3/model.onnx`, `iris/00000123/saved_model.pb`: version 3, version 123
- * - a directory of these; what Triton's `config.pbtxt` says holds where a model.yaml says nothing else
+ * - a directory of these, and a `models.config` of TensorFlow Serving; what `config.pbtxt`, `model-settings.json` and `MLmodel`
+ *   say holds where a model.yaml says nothing else
  *
  * @throws InferenceError `invalid_argument` where a path does not exist, two models share a name, or `name` is given and
  *   there is not exactly one model
@@ -104,10 +99,9 @@ async function discoverPath(path: string, options: DiscoverOptions): Promise<rea
 }
 
 /** True for a directory that is one model by its own signs, not a repository with bare files in it. */
-function isModelDirectory({ hasYaml, hasConfig, versions, candidates }: DirectoryListing): boolean {
+function isModelDirectory({ declarations, versions, candidates }: DirectoryListing): boolean {
   return (
-    hasYaml ||
-    hasConfig ||
+    declarations.length > 0 ||
     versions.length > 0 ||
     candidates.some(({ name }) => name === '.' || stemOf(name) === 'model')
   )
@@ -117,7 +111,7 @@ async function repository(listing: DirectoryListing, options: DiscoverOptions): 
   const bare = await Promise.all(listing.candidates.map((candidate) => bareModel(candidate, options)))
   const inside = await Promise.all(
     listing.directories.map(async (name) =>
-      modelDirectory(await listDirectory(join(listing.directory, name)), options),
+      nestedDirectory(await listDirectory(join(listing.directory, name)), options),
     ),
   )
   const broken = listing.brokenLinks.map((name) => {
@@ -133,11 +127,30 @@ async function repository(listing: DirectoryListing, options: DiscoverOptions): 
   return found
 }
 
+/** Deeper, nobody looks for models. */
+const deepestNesting = 4
+
+/** A directory in a repository. MLServer takes every `model-settings.json` below for a model, however deep. */
+async function nestedDirectory(
+  listing: DirectoryListing,
+  options: DiscoverOptions,
+  depth = 1,
+): Promise<readonly DiscoveredModel[]> {
+  const { directory, directories } = listing
+  if (isModelDirectory(listing) || depth >= deepestNesting) return modelDirectory(listing, options)
+  const inside = await Promise.all(directories.map((name) => listDirectory(join(directory, name))))
+  const nested = inside.filter(({ declarations }) => declarations.includes(settingsName))
+  if (nested.length === 0) return modelDirectory(listing, options)
+  const found = await Promise.all(nested.map((each) => nestedDirectory(each, options, depth + 1)))
+  return found.flat().map((model) => ({ ...model, root: directory })) // versions of one model may lie side by side
+}
+
 /** A path that names a file. */
 async function modelFile(path: string, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
   const directory = dirname(path)
   const name = basename(path)
   const candidate = await candidateOfFile(directory, name)
+  if (candidate === undefined && isServingConfig(name)) return servingConfig(path, options)
   if (candidate === undefined) {
     const ref = { name: stemOf(name), version: '1' }
     return [
@@ -165,8 +178,7 @@ async function bareModel(candidate: Candidate, { formats, defaults }: DiscoverOp
       candidates: [candidate],
       versions: [],
       directories: [],
-      hasYaml: false,
-      hasConfig: false,
+      declarations: [],
       brokenLinks: [],
     },
     declared: [],
@@ -197,21 +209,22 @@ async function modelDirectory(
   only?: DirectoryListing,
 ): Promise<readonly DiscoveredModel[]> {
   const { directory, versions } = listing
-  const declared = await declaredIn(listing, options.log)
+  const declared = await declaredIn(directory, listing.declarations, options.log)
   const given = typeof declared === 'string' ? [] : declared
   const name = given.findLast(({ yaml }) => yaml.name !== undefined)?.yaml.name ?? basename(directory)
+  const alone = given.findLast(({ version }) => version !== undefined)?.version ?? '1'
   const found: DiscoveredModel[] = []
   if (versions.length === 0) {
-    const model = await versionOfModel({ name, version: '1' }, directory, listing, declared, options)
+    const model = await versionOfModel({ name, version: alone }, directory, listing, declared, options)
     if (model !== undefined) found.push(model)
   } else if (listing.candidates.length > 0) {
     options.log.warn({ path: directory }, 'model files beside version directories are not served')
   }
-  const policy = given.find(({ triton }) => triton !== undefined)?.triton?.versions ?? 'all'
+  const policy = given.find(({ versions: policy }) => policy !== undefined)?.versions ?? 'all'
   const sorted = versions.toSorted((a, b) => compareVersions(a.version, b.version))
   for (const { version, directory: path } of only === undefined ? served(sorted, policy) : sorted) {
     const inside = only ?? (await listDirectory(path))
-    const own = await declaredIn(inside, options.log)
+    const own = await declaredIn(path, inside.declarations, options.log)
     const both = joined(declared, own)
     const model = await versionOfModel({ name, version }, directory, inside, both, options)
     if (model === undefined) options.log.warn({ path }, 'version directory holds no model')
@@ -227,7 +240,8 @@ function joined(
   version: readonly Declared[] | string,
 ): readonly Declared[] | string {
   if (typeof model === 'string' || typeof version === 'string') return typeof model === 'string' ? model : version
-  const named = version.find(({ yaml }) => yaml.name !== undefined)
+  const names = model.flatMap(({ yaml }) => yaml.name ?? [])
+  const named = version.find(({ yaml }) => yaml.name !== undefined && !names.includes(yaml.name))
   if (named === undefined) return [...model, ...version]
   return `${join(named.directory, yamlName)}: name belongs into the model.yaml of the model's own directory`
 }
@@ -243,32 +257,42 @@ async function versionOfModel(
   return discoveredModel({ ref, root, listing, declared }, formats, defaults)
 }
 
+/** The models of a list of TensorFlow Serving. */
+async function servingConfig(path: string, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
+  const models = await readServingConfig(path)
+  const names = models.map(({ name }) => name)
+  const twice = models.find(({ name }, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw invalid(`${path}:${twice.line}: model ${twice.name} is listed twice`)
+  return (await Promise.all(models.map((model) => servingModel(model, options)))).flat()
+}
+
+async function servingModel(
+  { name, basePath, versions, labels }: ServingModel,
+  options: DiscoverOptions,
+): Promise<readonly DiscoveredModel[]> {
+  const ref = { name, version: '1' }
+  try {
+    const found = renamed(await discoverPath(basePath, options), name)
+    const byVersion = found.map((model) => ({ version: refOf(model).version, model }))
+    const picked = served(
+      byVersion.toSorted((a, b) => compareVersions(a.version, b.version)),
+      versions,
+    )
+    if (picked.length === 0) throw invalid(`No versions of servable ${name} found under base path ${basePath}`)
+    const hasLabels = Object.keys(labels).length > 0
+    return picked.map(({ model }) =>
+      model.kind === 'found' && hasLabels ? { ...model, versionLabels: labels } : model,
+    )
+  } catch (reason) {
+    return [failed({ ref, root: basePath }, basePath, messageOf(reason))]
+  }
+}
+
 /** Versions by a policy of Triton or TensorFlow Serving. @param versions oldest first */
 function served<T extends { readonly version: string }>(versions: readonly T[], policy: VersionPolicy): readonly T[] {
   if (policy === 'all') return versions
   if ('latest' in policy) return versions.slice(-policy.latest)
   return versions.filter(({ version }) => policy.specific.includes(Number(version)))
-}
-
-/** @returns what the directory's config.pbtxt and model.yaml say, the latter last, or what is wrong with one of them */
-async function declaredIn(
-  { directory, hasYaml, hasConfig }: DirectoryListing,
-  log: Log,
-): Promise<readonly Declared[] | string> {
-  const declared: Declared[] = []
-  try {
-    if (hasConfig) {
-      const path = join(directory, configName)
-      const config = await readTritonConfig(path)
-      const { yaml, versions, warnings } = tritonModel(config, path)
-      for (const warning of warnings) log.warn({ path }, warning)
-      declared.push({ yaml, directory, triton: { config, versions } })
-    }
-    if (hasYaml) declared.push({ yaml: await readModelYaml(join(directory, yamlName)), directory })
-    return declared
-  } catch (reason) {
-    return messageOf(reason)
-  }
 }
 
 function invalid(message: string): InferenceError {

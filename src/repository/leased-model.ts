@@ -2,6 +2,7 @@
 import { messageOf } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
+import type { ModelMetadata } from '../core/model.ts'
 import type { LoadedModel } from './entry.ts'
 import type { ModelHandle } from './repository.ts'
 import { servedMetadata } from './served-metadata.ts'
@@ -10,6 +11,8 @@ import type { ServedMetadata } from './status.ts'
 /** What takes the calls of one version, loaded or not yet. */
 export interface Leasable {
   readonly served: ServedMetadata
+  /** False while the loaded model says that it cannot answer. */
+  readonly isReady?: boolean
   /** Runs `work` on the loaded model; the model is not closed before it ends. */
   use<T>(work: (model: ModelHandle) => Promise<T>): Promise<T>
   /** Tells the metadata which versions of the model are ready. */
@@ -21,6 +24,8 @@ export class LeasedModel implements Leasable {
   readonly #loaded: LoadedModel
   readonly #ref: Required<ModelRef>
   #handle: ModelHandle
+  /** That the handle was made from. */
+  #metadata: ModelMetadata
   #leases = 0
   #idle: (() => void) | undefined
   readonly #now: (() => number) | undefined
@@ -32,6 +37,7 @@ export class LeasedModel implements Leasable {
     this.#loaded = loaded
     this.#now = now
     if (now !== undefined) this.#lastUse = now()
+    this.#metadata = loaded.model.metadata
     this.#handle = { ...loaded, ref, served: servedMetadata(ref, loaded, [ref.version]) }
   }
 
@@ -40,7 +46,13 @@ export class LeasedModel implements Leasable {
   }
 
   get served(): ServedMetadata {
+    // A model that others serve may change while it is loaded.
+    if (this.#loaded.model.metadata !== this.#metadata) this.announce(this.#handle.served.versions)
     return this.#handle.served
+  }
+
+  get isReady(): boolean {
+    return this.#loaded.model.isReady !== false
   }
 
   /** True while calls run. */
@@ -54,6 +66,7 @@ export class LeasedModel implements Leasable {
   }
 
   announce(versions: readonly string[]): void {
+    this.#metadata = this.#loaded.model.metadata
     this.#handle = { ...this.#handle, served: servedMetadata(this.#ref, this.#loaded, versions) }
   }
 

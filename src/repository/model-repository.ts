@@ -83,6 +83,7 @@ export class ModelRepository implements Repository {
   metadata(ref: ModelRef): ServedMetadata {
     const instance = instanceOf(this.#find(ref.name), ref)
     if (instance === undefined) throw this.#unavailable(ref)
+    if (instance.isReady === false) throw new InferenceError('unavailable', `Model with name ${ref.name} is not ready.`)
     const { served } = instance
     return ref.version === undefined ? served : { ...served, versions: [served.ref.version] }
   }

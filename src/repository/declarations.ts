@@ -1,0 +1,59 @@
+/** The files in a model's directory that say how it is served: ours and those of other servers. */
+import { join } from 'node:path'
+import { messageOf } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import type { Declared } from './discovered-model.ts'
+import { readModelYaml } from './model-yaml.ts'
+import { mlflowName, readMlflowModel, readModelSettings, settingsName, type ForeignModel } from './python-servers.ts'
+import { readBatchingParameters } from './serving-config.ts'
+import { tritonModel } from './triton/declared.ts'
+import { configName, readTritonConfig } from './triton/read-config.ts'
+
+export const yamlName = 'model.yaml'
+
+type Reader = (path: string, log: Log) => Promise<Omit<Declared, 'directory'>>
+
+/** In the order in which they count: what stands later wins, key by key. */
+const readers: Readonly<Record<string, Reader>> = {
+  [mlflowName]: async (path) => ofForeign(await readMlflowModel(path)),
+  [settingsName]: async (path) => ofForeign(await readModelSettings(path)),
+  'batching_params.pbtxt': async (path) => ({ yaml: await readBatchingParameters(path) }),
+  [configName]: async (path, log) => {
+    const config = await readTritonConfig(path)
+    const { yaml, versions, warnings } = tritonModel(config, path)
+    for (const warning of warnings) log.warn({ path }, warning)
+    return { yaml, versions, config }
+  },
+  [yamlName]: async (path) => ({ yaml: await readModelYaml(path) }),
+}
+
+function ofForeign({ yaml, version }: ForeignModel): Omit<Declared, 'directory'> {
+  return { yaml, ...(version === undefined ? {} : { version }) }
+}
+
+export function isDeclaration(name: string): boolean {
+  return Object.hasOwn(readers, name)
+}
+
+/**
+ * @param names of the files in it
+ * @returns what they say, the last one first to be believed, or what is wrong with one of them
+ */
+export async function declaredIn(
+  directory: string,
+  names: readonly string[],
+  log: Log,
+): Promise<readonly Declared[] | string> {
+  // Who writes a model.yaml beside a Python model says how it is served: nothing of MLServer or MLflow is needed then.
+  const hasYaml = names.includes(yamlName)
+  const declared: Declared[] = []
+  for (const [name, read] of Object.entries(readers)) {
+    if (!names.includes(name)) continue
+    try {
+      declared.push({ ...(await read(join(directory, name), log)), directory })
+    } catch (reason) {
+      if (!hasYaml || (name !== mlflowName && name !== settingsName)) return messageOf(reason)
+    }
+  }
+  return declared
+}
