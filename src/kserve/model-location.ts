@@ -4,27 +4,19 @@ import { nearest } from '../core/nearest.ts'
 import { isInside } from '../repository/discovered-model.ts'
 
 export type Location =
-  { readonly kind: 'path'; readonly path: string } | { readonly kind: 'refused'; readonly message: string }
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'remote'; readonly uri: string }
+  | { readonly kind: 'refused'; readonly message: string }
 
-/** Schemes that KServe's storage initializer fetches from. */
-const remoteSchemes = [
-  'gs',
-  's3',
-  'hdfs',
-  'webhdfs',
-  'http',
-  'https',
-  'hf',
-  'modelscope',
-  'oci',
-  'oci+native',
-  'oci+fetch',
-] as const
+/** Schemes that models are fetched from. */
+const remoteSchemes = ['gs', 's3', 'http', 'https', 'hf', 'abfs', 'abfss', 'wasb', 'wasbs', 'azure'] as const
+/** More that KServe fetches from. */
+const absentSchemes = ['hdfs', 'webhdfs', 'modelscope', 'oci', 'oci+native', 'oci+fetch'] as const
 const localSchemes = ['file', 'pvc'] as const
 
 /**
  * `file://` and plain paths, relative ones from the directory of the manifest; `pvc://claim/path` in the directory that stands
- * for the claim. URIs are not repeated in messages as they may hold passwords.
+ * for the claim; URIs of stores as they are. They are not repeated in messages as they may hold passwords.
  *
  * @param claims directories by the names of PersistentVolumeClaims
  */
@@ -37,8 +29,9 @@ export function locate(uri: string, manifest: string, claims: ReadonlyMap<string
     return { kind: 'path', path: resolve(dirname(manifest), rest) }
   }
   if (scheme === 'pvc') return inClaim(rest, claims)
-  if (remoteSchemes.some((known) => known === scheme)) {
-    return refused(`${scheme}:// is not fetched yet; download the model and give its place as file:///models/…`)
+  if (remoteSchemes.some((known) => known === scheme)) return { kind: 'remote', uri }
+  if (absentSchemes.some((known) => known === scheme)) {
+    return refused(`${scheme}:// is not fetched; download the model and give its place as file:///models/…`)
   }
   const meant = nearest(scheme, [...localSchemes, ...remoteSchemes])
   return refused(

@@ -7,23 +7,24 @@ import { idleSecondsOf } from './idle.ts'
 import { planComponents } from './plan-components.ts'
 import { runtimeContainer, servedName, tellContainer } from './container.ts'
 import { anyFormat, installedRuntime, ownRuntime } from './known-runtimes.ts'
-import type { Manifest } from './manifests.ts'
-import { locate } from './model-location.ts'
+import type { Manifest, Manifests } from './manifests.ts'
 import type { PlannedModel, PlannedService, PlanOptions } from './plan.ts'
-import { predictorModel, storageOf, type PredictorModel } from './predictor.ts'
+import { predictorModel, type PredictorModel } from './predictor.ts'
 import type { InferenceServiceSpec, Protocol } from './schemas.ts'
 import { selectRuntime, type RuntimeManifest, type RuntimeRequest, type Selection } from './select-runtime.ts'
+import { locationOf } from './service-location.ts'
 import { tellUnhonoured } from './unhonoured.ts'
 import { schedulingOf, sessionsOf } from './scaling.ts'
 
 type ServiceManifest = Manifest<InferenceServiceSpec>
 
+const noClaims: ReadonlyMap<string, string> = new Map()
 const stopAnnotation = 'serving.kserve.io/stop'
 
 /** @returns undefined where it is stopped or something is wrong, which is then among the complaints */
 export function planService(
   manifest: ServiceManifest,
-  runtimes: readonly RuntimeManifest[],
+  manifests: Pick<Manifests, 'servingRuntimes' | 'secrets' | 'serviceAccounts'>,
   options: PlanOptions,
   complaints: DocumentComplaints,
 ): { readonly model: PlannedModel; readonly service: PlannedService } | undefined {
@@ -38,9 +39,9 @@ export function planService(
   const { hooks, components } = planComponents(manifest, options.allowCommands === true, complaints)
   const asked = predictorModel(predictor, complaints)
   if (asked === undefined) return undefined
-  tellUnhonoured(manifest, asked, complaints)
-  const selected = runtimeFor(manifest, asked, runtimes, options, complaints)
-  const path = pathOf(manifest, asked, options, complaints)
+  tellUnhonoured(manifest, asked, complaints, manifests.serviceAccounts)
+  const selected = runtimeFor(manifest, asked, manifests.servingRuntimes, options, complaints)
+  const path = locationOf(manifest, asked, options.claims ?? noClaims, manifests, complaints)
   if (selected === undefined || path === undefined) return undefined
   const container = runtimeContainer(manifest, asked, selected.runtime, complaints)
   tellContainer(asked, selected.runtime, container, complaints)
@@ -61,6 +62,7 @@ export function planService(
       ...(scheduling === undefined ? {} : { scheduling }),
       ...(idleSeconds === undefined ? {} : { idleSeconds }),
       ...(hooks.length === 0 ? {} : { hooks }),
+      ...(path.credentials === undefined ? {} : { credentials: path.credentials }),
       place: path.place,
     },
     service: {
@@ -141,18 +143,4 @@ function withoutManifest(
     complaints.warn(at, `'${request.runtime}' is not in the manifests, KServe's own of that name is meant`)
   }
   return selectRuntime(request, [installed])
-}
-
-function pathOf(
-  { file, spec, where }: ServiceManifest,
-  asked: PredictorModel,
-  { claims = new Map<string, string>() }: PlanOptions,
-  complaints: DocumentComplaints,
-): { readonly path: string; readonly place: string } | undefined {
-  const storage = storageOf(spec.predictor, asked, complaints)
-  if (storage === undefined) return undefined
-  const location = locate(storage.uri, file, claims)
-  if (location.kind === 'path') return { path: location.path, place: where(storage.path) }
-  complaints.error(storage.path, location.message)
-  return undefined
 }

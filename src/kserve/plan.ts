@@ -6,14 +6,17 @@ import type { Manifest, Manifests } from './manifests.ts'
 import { planGraph } from './plan-graph.ts'
 import type { PlannedHook } from './plan-components.ts'
 import { planService } from './plan-service.ts'
+import type { Credentials } from './storage-credentials.ts'
 import type { ByRole, PlannedComponent, PlannedLimits, PlannedLogger } from './service-plan.ts'
 
 /** A model of an InferenceService. */
 export interface PlannedModel {
   /** Under which it is served. */
   readonly name: string
-  /** Absolute. */
+  /** Absolute path, or URI. */
   readonly path: string
+  /** Variables for fetching from a URI. */
+  readonly credentials?: Credentials
   /** Of the model format; absent where any will do. */
   readonly format?: string
   readonly instances?: number
@@ -91,7 +94,7 @@ export function plan(manifests: Manifests, options: PlanOptions): Plan {
   for (const manifest of manifests.inferenceServices) {
     const complaints = all.of(manifest.where)
     checkName(manifest, complaints)
-    const planned = planService(manifest, manifests.servingRuntimes, options, complaints)
+    const planned = planService(manifest, manifests, options, complaints)
     if (planned === undefined) continue
     refuseSameModel(planned.model, models, manifest, complaints)
     models.push(planned.model)

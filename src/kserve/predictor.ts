@@ -1,7 +1,7 @@
 /** The one implementation of a predictor: `model`, or one of the fields of a format that were there before it. */
 import type { SpecPath } from '../graph/index.ts'
 import type { DocumentComplaints } from './complaints.ts'
-import { legacyFormats, type Implementation, type Predictor, type Protocol } from './schemas.ts'
+import { legacyFormats, type Implementation, type Predictor, type Protocol, type Storage } from './schemas.ts'
 
 /** What a predictor runs, in the words of `model`. */
 export interface PredictorModel {
@@ -63,12 +63,17 @@ function fromLegacy(field: string, given: Implementation): PredictorModel {
   return { format: field, ...(protocol === undefined ? {} : { protocol }), given, path: [...base, field] }
 }
 
-/** The URI of the model's files and the path of the field that gives it. */
+/** What says where the model's files are, and the path of the field that does. */
+export type StorageField =
+  | { readonly kind: 'uri'; readonly uri: string; readonly path: SpecPath }
+  | { readonly kind: 'spec'; readonly spec: Storage; readonly path: SpecPath }
+
+/** @returns undefined where nothing or too much is there, which is then among the complaints */
 export function storageOf(
   predictor: Predictor,
   { given, path }: PredictorModel,
   complaints: DocumentComplaints,
-): { readonly uri: string; readonly path: SpecPath } | undefined {
+): StorageField | undefined {
   const { storageUri, storage } = given
   const uris = predictor.storageUris ?? []
   const ways = [
@@ -85,16 +90,12 @@ export function storageOf(
     complaints.error(path, `has ${named.join(' and ')}: exactly one of them must be there`)
     return undefined
   }
-  if (storageUri !== undefined) return { uri: storageUri, path: [...path, 'storageUri'] }
-  if (storage !== undefined) {
-    const message = 'models are not fetched from object stores yet; download it and give storageUri: file:///models/…'
-    complaints.error([...path, 'storage'], message)
-    return undefined
-  }
+  if (storageUri !== undefined) return { kind: 'uri', uri: storageUri, path: [...path, 'storageUri'] }
+  if (storage !== undefined) return { kind: 'spec', spec: storage, path: [...path, 'storage'] }
   const [first, ...others] = uris
   const isPlain = first?.mountPath === undefined || first.mountPath === '/mnt/models'
   if (first !== undefined && others.length === 0 && isPlain) {
-    return { uri: first.uri, path: [...base, 'storageUris', 0, 'uri'] }
+    return { kind: 'uri', uri: first.uri, path: [...base, 'storageUris', 0, 'uri'] }
   }
   complaints.error([...base, 'storageUris'], 'only one URI, mounted at /mnt/models, is understood')
   return undefined

@@ -118,6 +118,7 @@ export const predictor = z.looseObject({
   containers: z.array(container).max(100).optional(),
   initContainers: z.array(container).max(100).optional(),
   workerSpec: z.looseObject({}).optional(),
+  serviceAccountName: text.optional(),
   storageUris: z
     .array(z.looseObject({ uri: text, mountPath: text.optional() }))
     .max(1000)

@@ -24,13 +24,19 @@ const clusterFields: readonly string[] = [
 
 const annotationPrefix = 'serving.kserve.io/'
 /** Annotations of KServe that ask for nothing that matters here. */
-const quietAnnotations = ['deploymentMode', 'enable-prometheus-scraping', 'enable-metric-aggregation']
+const quietAnnotations = [
+  'deploymentMode',
+  'storageSecretName',
+  'enable-prometheus-scraping',
+  'enable-metric-aggregation',
+]
 
 /** One warning for each thing that is not done. */
 export function tellUnhonoured(
-  { spec: { predictor, canary }, annotations }: Manifest<InferenceServiceSpec>,
+  { spec: { predictor, canary }, annotations, namespace }: Manifest<InferenceServiceSpec>,
   { given, path }: PredictorModel,
   complaints: DocumentComplaints,
+  accounts: readonly Manifest<unknown>[],
 ): void {
   const base: SpecPath = ['spec', 'predictor']
   if (canary !== undefined && canary.length > 0) {
@@ -49,7 +55,10 @@ export function tellUnhonoured(
       `not honoured: sessions do not follow the load (${scaling.join(', ')})`,
     )
   }
-  const cluster = fields.filter((field) => clusterFields.includes(field))
+  const account = accounts.find((each) => each.name === predictor.serviceAccountName && each.namespace === namespace)
+  const cluster = fields.filter(
+    (field) => clusterFields.includes(field) && !(field === 'serviceAccountName' && account !== undefined),
+  )
   if (cluster.length > 0) complaints.warn(base, `only a cluster can honour ${cluster.join(', ')}`)
   if (predictor.batcher?.timeout !== undefined) {
     complaints.warn([...base, 'batcher', 'timeout'], 'has no effect, as in KServe')

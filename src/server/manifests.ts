@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { InferenceError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { plan, readManifests, type Plan, type PlannedModel, type PlanOptions } from '../kserve/index.ts'
+import { isUri } from '../storage/index.ts'
 import type { ServeConfig } from './config.ts'
 import type { GraphDefinition, ServiceDefinitions } from './graphs/definition.ts'
 import type { ModelSources, PlacedModel, ServedModelSource } from './models.ts'
@@ -50,6 +51,7 @@ async function checkPaths(models: readonly PlannedModel[]): Promise<void> {
   const missing = await Promise.all(
     models
       .flatMap((model) => [model, ...(model.hooks ?? [])])
+      .filter(({ path }) => !isUri(path)) // whether it can be fetched is told by its model
       .map(async ({ path, place }) =>
         (await stat(path).catch(() => undefined)) === undefined ? [`${place}: ${path} does not exist`] : [],
       ),
@@ -61,10 +63,11 @@ async function checkPaths(models: readonly PlannedModel[]): Promise<void> {
 /** The models of a plan as sources of a server. */
 export function modelsOf({ models }: Plan): Readonly<Record<string, PlacedModel>> {
   return Object.fromEntries(
-    models.map(({ name, path, format, instances, scheduling, idleSeconds, hooks }) => [
+    models.map(({ name, path, credentials, format, instances, scheduling, idleSeconds, hooks }) => [
       name,
       {
         path,
+        ...(credentials === undefined ? {} : { environment: revealed(credentials) }),
         ...(format === undefined ? {} : { format }),
         ...(instances === undefined ? {} : { instances }),
         ...(scheduling === undefined ? {} : { scheduling }),
@@ -73,6 +76,10 @@ export function modelsOf({ models }: Plan): Readonly<Record<string, PlacedModel>
       },
     ]),
   )
+}
+
+function revealed(credentials: NonNullable<PlannedModel['credentials']>): Readonly<Record<string, string>> {
+  return Object.fromEntries([...credentials].map(([name, value]) => [name, value.reveal()]))
 }
 
 /** The graphs of a program and of a plan, and what stands behind the services that they name. */

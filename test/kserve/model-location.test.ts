@@ -20,10 +20,16 @@ describe('a storageUri', () => {
     expect(at(uri)).toEqual({ kind: 'path', path: resolve(path) })
   })
 
+  it.each(['s3://bucket/iris', 'gs://b/iris', 'https://host/iris.onnx', 'hf://owner/model'])(
+    '%s is fetched from where it lies',
+    (uri) => {
+      expect(at(uri)).toEqual({ kind: 'remote', uri })
+    },
+  )
+
   it.each([
-    ['s3://bucket/iris', /^s3:\/\/ is not fetched yet/],
-    ['oci+native://registry/iris', /^oci\+native:\/\/ is not fetched yet/],
-    ['https://user:hunter2@host/iris.onnx', /^https:\/\/ is not fetched yet; download the model/],
+    ['oci+native://registry/iris', /^oci\+native:\/\/ is not fetched; download the model/],
+    ['hdfs://user:hunter2@host/iris', /^hdfs:\/\/ is not fetched/],
     ['fiel:///iris', /^Cannot recognize storage type 'fiel': did you mean 'file:\/\/'\?$/],
     ['quux://x', /^Cannot recognize storage type 'quux': there are file:\/\/ and pvc:\/\/$/],
     ['pvc://other/iris', /^no directory stands for the claim 'other': give it as --pvc other=PATH$/],

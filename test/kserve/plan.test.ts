@@ -136,13 +136,13 @@ describe('what is refused', () => {
     [
       'onnx: {storage: {key: minio, path: iris}}',
       [
-        'm.yaml:6: spec.predictor.onnx.storage: models are not fetched from object stores yet; download it and give storageUri: file:///models/…',
+        "m.yaml:6: spec.predictor.onnx.storage: specified storage key 'minio' not found in the storage secret (it has no entries); name one as key, or give parameters.type and bucket",
       ],
     ],
     [
-      'onnx: {storageUri: "gs://bucket/iris"}',
+      'onnx: {storageUri: "hdfs://bucket/iris"}',
       [
-        'm.yaml:6: spec.predictor.onnx.storageUri: gs:// is not fetched yet; download the model and give its place as file:///models/…',
+        'm.yaml:6: spec.predictor.onnx.storageUri: hdfs:// is not fetched; download the model and give its place as file:///models/…',
       ],
     ],
     [
