@@ -2,7 +2,7 @@
 import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createServer, type Server } from '../../../src/index.ts'
+import { createServer, defineModel, tensor, type Server } from '../../../src/index.ts'
 import { createClient } from '../../../src/client/index.ts'
 import { Collector, type CollectedSpan } from '../../telemetry/collector.ts'
 import { fixtures } from '../../paths.ts'
@@ -120,6 +120,28 @@ describe('spans', () => {
     expect(good?.parentSpanId).toBeUndefined()
     expect(good?.traceId).not.toBe(bad?.traceId)
     expect(bad).toMatchObject({ status: { code: 2 }, attributes: { 'error.type': 'invalid_argument' } })
+  })
+
+  it('are told to models by the headers that they see', async () => {
+    const seen: unknown[] = []
+    const floats = { datatype: 'FP32', shape: [-1] } as const
+    const looking = defineModel({
+      inputs: { x: floats },
+      outputs: { x: floats },
+      preprocess: (request, { headers }) => {
+        seen.push(headers)
+        return request
+      },
+      predict: ({ x }) => ({ x: x.data }),
+    })
+    const spans = await spansOf({ otlpEndpoint: endpoint, models: { iris, looking } }, (_url, server) =>
+      server.infer(
+        { model: { name: 'looking' }, inputs: [tensor('x', 'FP32', [1], Float32Array.of(1))] },
+        { headers: { traceparent: `00-${traceId}-${caller}-01`, tracestate: 'vendor=1', 'x-user': 'ann' } },
+      ),
+    )
+    const { spanId } = spanCalled(spans, 'infer looking')
+    expect(seen).toEqual([{ traceparent: `00-${traceId}-${spanId}-01`, tracestate: 'vendor=1', 'x-user': 'ann' }])
   })
 
   it('are part of a trace that comes by gRPC, with a deadline', async () => {
