@@ -1,9 +1,10 @@
 /** The examples of graphs: each README's command starts a server, and its curl lines print what stands below them. */
 import { execFile, spawnSync } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
+import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 import { Bench } from '../e2e/cli-process.ts'
 import { blocksOf, type Block } from '../e2e/readme-blocks.ts'
 import { root } from '../paths.ts'
@@ -43,6 +44,26 @@ describe.skipIf(lacks.length > 0).each(names)(
     })
   },
 )
+
+it('has the graph of the announcement as it stands there', () => {
+  const text = readFileSync(join(root, 'examples', 'dog-breed-pipeline', 'graph.yaml'), 'utf8')
+  const first = { serviceName: 'cat-dog-classifier', name: 'cat_dog_classifier' }
+  const second = {
+    serviceName: 'dog-breed-classifier',
+    name: 'dog_breed_classifier',
+    data: '$request',
+    condition: '[@this].#(predictions.0=="dog")',
+  }
+  expect(parse(text)).toEqual({
+    apiVersion: 'serving.kserve.io/v1alpha1',
+    kind: 'InferenceGraph',
+    metadata: { name: 'dog-breed-pipeline' },
+    spec: {
+      nodes: { root: { routerType: 'Sequence', steps: [first, second] } },
+      resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { cpu: 1, memory: '1Gi' } },
+    },
+  })
+})
 
 it('holds models of less than a megabyte in all', () => {
   const folder = join(root, 'examples')
