@@ -1,11 +1,15 @@
 /** TensorFlow Serving's protocol over gRPC: PredictionService and ModelService. */
-import { ProtoWriter } from '../codec/protobuf-writer.ts'
-import { versionNumber, writeModelSpec } from '../codec/tensorflow/model-spec.ts'
+import { specOf } from '../codec/tensorflow/model-spec.ts'
 import { decodePredictResponse, encodePredictRequest } from '../codec/tensorflow/predict.ts'
-import { decodeIsAvailable, decodeSignature } from '../codec/tensorflow/serving-messages.ts'
+import {
+  decodeIsAvailable,
+  decodeSignature,
+  encodeMetadataRequest,
+  encodeStatusRequest,
+} from '../codec/tensorflow/serving-messages.ts'
 import { decodeNumber, emptyMessage } from '../codec/v2-grpc-messages.ts'
 import { InferenceError } from '../core/errors.ts'
-import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
+import type { InferenceRequest, InferenceResponse } from '../core/inference.ts'
 import type { GrpcConnection } from './grpc-connection.ts'
 import { answered, readable } from './grpc-v2.ts'
 import type { CallContext, Transport } from './transport.ts'
@@ -19,7 +23,7 @@ const serving = 1
 export function openGrpcV1(connection: GrpcConnection): Transport {
   const isLive = (context: CallContext) =>
     // No liveness here: any answer that a server gives is life.
-    connection.call(getModelStatus, encodeRef(1, { name: '' }), context).then(
+    connection.call(getModelStatus, encodeStatusRequest({ name: '' }), context).then(
       () => true,
       (reason: unknown) => {
         const { code } = InferenceError.from(reason)
@@ -45,7 +49,7 @@ export function openGrpcV1(connection: GrpcConnection): Transport {
       }
     },
     isModelReady: (model, context) =>
-      connection.call(getModelStatus, encodeRef(1, model), context).then(
+      connection.call(getModelStatus, encodeStatusRequest(model), context).then(
         (answer) => readable(`${connection.url} GetModelStatus`, () => decodeIsAvailable(answer)),
         (reason: unknown) => {
           if (InferenceError.from(reason).code === 'not_found') return false
@@ -74,27 +78,4 @@ function decode(bytes: Uint8Array, request: InferenceRequest): InferenceResponse
   const { spec, outputs } = decodePredictResponse(bytes)
   const model = answered({ name: spec.name, version: spec.version ?? '' }, request.model)
   return { ...(request.id === undefined ? {} : { id: request.id }), model, outputs }
-}
-
-/** A message whose only field is the model that is meant. */
-function encodeRef(field: number, model: ModelRef): Uint8Array {
-  const writer = new ProtoWriter(64)
-  writeModelSpec(writer, field, specOf(model))
-  return writer.finish()
-}
-
-/** GetModelMetadataRequest. */
-function encodeMetadataRequest(model: ModelRef): Uint8Array {
-  const writer = new ProtoWriter(64)
-  writer.string(2, 'signature_def')
-  writeModelSpec(writer, 1, specOf(model))
-  return writer.finish()
-}
-
-/** @throws InferenceError `invalid_argument` for a version that TensorFlow Serving could not hold */
-function specOf({ name, version }: ModelRef) {
-  if (version !== undefined && versionNumber(version) === undefined) {
-    throw new InferenceError('invalid_argument', `version '${version}': versions of the V1 protocol are numbers`)
-  }
-  return { name, signatureName: '', ...(version === undefined ? {} : { version }) }
 }

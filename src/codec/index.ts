@@ -37,3 +37,18 @@ export {
 } from './openai-completion.ts'
 export { encodeOpenAiError, errorMessageOf } from './openai-error.ts'
 export { usageOf, type TokenUsage } from './openai-usage.ts'
+export {
+  decodeIsAvailable,
+  decodeSignature,
+  encodeMetadataRequest,
+  encodeStatusRequest,
+} from './tensorflow/serving-messages.ts'
+export { specOf } from './tensorflow/model-spec.ts'
+export { isReadyDocument, parseModelMetadata, parseServerMetadata, parseSignatureDef } from './description.ts'
+export type { ModelDescription, ServerMetadata, TensorDescription } from './description.ts'
+export { errorOf as errorOfHttp } from './http-status.ts'
+export type { HttpAnswer } from './http-status.ts'
+export { errorOfStatus as errorOfGrpc } from './grpc-status.ts'
+export { decodeModelMetadata, decodeNumber, decodeStreamResponse, encodeModelRef } from './v2-grpc-messages.ts'
+export { rawGrpcInferRequest, rawGrpcInferResponse, renamed } from './v2-grpc-raw.ts'
+export type { MessageName } from './v2-grpc-raw.ts'

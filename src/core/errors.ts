@@ -18,6 +18,8 @@ export interface InferenceErrorOptions extends ErrorOptions {
   readonly retryAfterMs?: number
   /** It took its thread or process along: nobody tries by more runs which of several requests it was. */
   readonly isFatal?: boolean
+  /** A server behind this one broke off or made no sense: neither the caller's fault nor a model's here. */
+  readonly isForeign?: boolean
 }
 
 /**
@@ -29,11 +31,13 @@ export class InferenceError extends Error {
   readonly code: ErrorCode
   readonly retryAfterMs?: number
   readonly isFatal: boolean
+  readonly isForeign: boolean
 
   constructor(code: ErrorCode, message: string, options: InferenceErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.isFatal = options.isFatal === true
+    this.isForeign = options.isForeign === true
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs
   }
 

@@ -124,6 +124,8 @@ export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels' | 'ex
   forward?(call: Request, context: RequestContext): Promise<Response>
   /** Tells once that the loaded model is broken for good, so that its version counts as failed until it is loaded again. */
   onFailure?(listener: (reason: Error) => void): void
+  /** False while it cannot answer: a proxy without an upstream. It is then told to be not ready. */
+  readonly isReady?: boolean
   /** Frees the weights. Called once, when no `predict` is in flight. */
   close(): Promise<void>
 }

@@ -38,6 +38,9 @@ export interface ErrorAnswer {
   readonly error: InferenceError
 }
 
+/** Of every error that a server behind this one made. */
+const badGateway = 502
+
 const noHeaders: Headers = {}
 
 /** What a server answers that could do it later, but not now. */
@@ -53,7 +56,11 @@ export function answerOf(reason: unknown, refuseStatus: RefuseStatus = 503): Err
   if (error instanceof HttpRefusal) {
     return { status: error.status, message: error.message, headers: error.headers, error }
   }
-  const status = error.code === 'resource_exhausted' ? refuseStatus : statuses[error.code]
+  const status = error.isForeign
+    ? badGateway
+    : error.code === 'resource_exhausted'
+      ? refuseStatus
+      : statuses[error.code]
   return { status, message: error.message, headers: retryHeaders(status, error.retryAfterMs), error }
 }
 

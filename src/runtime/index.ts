@@ -1,6 +1,8 @@
 /** The door for runtime plugins, `servable/runtime`: the contract, tensors, errors, placement and devices. */
+export { Breaker } from '../core/breaker.ts'
+export type { BreakerOptions } from '../core/breaker.ts'
 export { InferenceError, messageOf } from '../core/errors.ts'
-export type { ErrorCode } from '../core/errors.ts'
+export type { ErrorCode, InferenceErrorOptions } from '../core/errors.ts'
 export type { InferenceRequest, InferenceResponse, ModelRef, RequestContext } from '../core/inference.ts'
 export { silentLog } from '../core/log.ts'
 export type { Log, LogFields } from '../core/log.ts'

@@ -38,7 +38,12 @@ export interface ScheduledModel extends Model {
 export function schedule(model: Model, policy: SchedulingPolicy): ScheduledModel {
   const queue = new PredictQueue(model, policy)
   return {
-    metadata: model.metadata,
+    get metadata() {
+      return model.metadata
+    },
+    get isReady() {
+      return model.isReady !== false
+    },
     memoryBytes: model.memoryBytes,
     maxBatchSize: model.maxBatchSize,
     concurrency: model.concurrency,

@@ -46,14 +46,22 @@ export interface ServedModelSource {
 
 /** The runtimes of this package, each imported when its first model loads. */
 export function builtInRuntimes(): RuntimeRegistry {
-  return new RuntimeRegistry().register(
-    lazyRuntime({
-      name: 'onnx',
-      formats: ['onnx'],
-      specifier: new URL('../../runtimes/onnx/index.js', import.meta.url).href,
-      install: 'npm install onnxruntime-node',
-    }),
-  )
+  return new RuntimeRegistry()
+    .register(
+      lazyRuntime({
+        name: 'onnx',
+        formats: ['onnx'],
+        specifier: new URL('../../runtimes/onnx/index.js', import.meta.url).href,
+        install: 'npm install onnxruntime-node',
+      }),
+    )
+    .register(
+      lazyRuntime({
+        name: 'proxy',
+        formats: ['proxy'],
+        specifier: new URL('../../runtimes/proxy/index.js', import.meta.url).href,
+      }),
+    )
 }
 
 /** The runtimes of this package and others. */

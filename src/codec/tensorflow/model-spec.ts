@@ -1,4 +1,6 @@
 /** `tensorflow.serving.ModelSpec`, both ways: which model, version and signature. */
+import { InferenceError } from '../../core/errors.ts'
+import type { ModelRef } from '../../core/inference.ts'
 import { ProtoReader, wire } from '../protobuf-reader.ts'
 import type { ProtoWriter } from '../protobuf-writer.ts'
 
@@ -77,4 +79,12 @@ export function versionNumber(version: string): bigint | undefined {
   if (!/^\d{1,19}$/.test(version)) return undefined
   const number = BigInt(version)
   return number <= maxInt64 ? number : undefined
+}
+
+/** @throws InferenceError `invalid_argument` for a version that TensorFlow Serving could not hold */
+export function specOf({ name, version }: ModelRef): ModelSpec {
+  if (version !== undefined && versionNumber(version) === undefined) {
+    throw new InferenceError('invalid_argument', `version '${version}': versions of the V1 protocol are numbers`)
+  }
+  return { name, signatureName: '', ...(version === undefined ? {} : { version }) }
 }

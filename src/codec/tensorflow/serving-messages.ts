@@ -1,13 +1,30 @@
 /** What TensorFlow Serving tells of its models over gRPC. */
 import { ProtoReader, wire } from '../protobuf-reader.ts'
-import { readModelSpec } from './model-spec.ts'
+import { ProtoWriter } from '../protobuf-writer.ts'
+import { readModelSpec, specOf, writeModelSpec } from './model-spec.ts'
 import { datatypeOf } from './types.ts'
 import { InferenceError } from '../../core/errors.ts'
+import type { ModelRef } from '../../core/inference.ts'
 import { lastText, readFields } from '../v2-grpc-messages.ts'
 import type { ModelDescription, TensorDescription } from '../description.ts'
 
 /** Of ModelVersionStatus.State. */
 const available = 30
+
+/** GetModelStatusRequest. @throws InferenceError `invalid_argument` as {@link specOf} does */
+export function encodeStatusRequest(model: ModelRef): Uint8Array {
+  const writer = new ProtoWriter(64)
+  writeModelSpec(writer, 1, specOf(model))
+  return writer.finish()
+}
+
+/** GetModelMetadataRequest for the signatures. @throws InferenceError `invalid_argument` as {@link specOf} does */
+export function encodeMetadataRequest(model: ModelRef): Uint8Array {
+  const writer = new ProtoWriter(64)
+  writer.string(2, 'signature_def')
+  writeModelSpec(writer, 1, specOf(model))
+  return writer.finish()
+}
 
 /** GetModelStatusResponse: true where a version is available. */
 export function decodeIsAvailable(bytes: Uint8Array): boolean {

@@ -1,0 +1,33 @@
+/** What a proxied model looks like: as its server describes it, or as it was declared where the server tells nothing. */
+import type { ModelDescription, TensorDescription } from '../../src/codec/index.ts'
+import type { ModelMetadata, TensorMetadata } from '../../src/runtime/index.ts'
+import type { ProxyOptions } from './options.ts'
+import type { Protocol } from './profiles.ts'
+
+/**
+ * @param described undefined where the protocol tells nothing
+ * @param protocol that is spoken with the upstreams
+ */
+export function metadataOf(
+  options: ProxyOptions,
+  protocol: Protocol,
+  described: ModelDescription | undefined,
+): ModelMetadata {
+  const { profile, upstreams, decoupled } = options
+  return {
+    platform: described?.platform || `proxy_${profile}`,
+    inputs: options.inputs ?? signatureOf(described?.inputs),
+    outputs: options.outputs ?? signatureOf(described?.outputs),
+    ...(decoupled ? { isDecoupled: true } : {}),
+    parameters: { device: 'remote', placement: 'remote', profile, protocol, upstreams: upstreams.length },
+  }
+}
+
+/** Empty, which checks nothing, where the server does not know all the datatypes: it will check for itself. */
+function signatureOf(described: readonly TensorDescription[] = []): readonly TensorMetadata[] {
+  const known = described.flatMap(({ name, datatype, shape }) => {
+    if (datatype === undefined) return []
+    return [shape === undefined ? { name, datatype, shape: [-1], isAnyRank: true } : { name, datatype, shape }]
+  })
+  return known.length === described.length ? known : []
+}

@@ -1,0 +1,42 @@
+/** What a protocol must do for a proxied model; each does it in a file of its own. */
+import type { ModelDescription } from '../../src/codec/index.ts'
+import type { InferenceRequest, InferenceResponse, ModelRef } from '../../src/runtime/index.ts'
+
+/** What travels beside one call to one upstream. */
+export interface Exchange {
+  /** Fires when the caller is gone and when the time is up: the connection or stream is then closed. */
+  readonly signal: AbortSignal
+  /** When that is at the latest, in milliseconds since 1970. */
+  readonly deadline: number
+  /** Headers (REST) or metadata (gRPC), names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export type Headers = Readonly<Record<string, string>>
+
+/** A response as callers of this server know it, and what came beside it. */
+export interface Answer {
+  readonly response: InferenceResponse
+  /** Names in lower case. */
+  readonly headers: Headers
+}
+
+/** Which model is meant: how it is called here, and how there. */
+export interface Target {
+  readonly local: Required<ModelRef>
+  readonly remote: ModelRef
+}
+
+/** One protocol to one upstream. Every method throws UpstreamError, or the reason of the signal. */
+export interface Wire {
+  /** As errors and logs name it; holds no secrets. */
+  readonly url: string
+  infer(request: InferenceRequest, exchange: Exchange): Promise<Answer>
+  /** Absent where the protocol cannot stream. Ending the iteration cancels the call. */
+  stream?(request: InferenceRequest, exchange: Exchange): AsyncGenerator<Answer, void>
+  /** False where the server says no. */
+  isReady(exchange: Exchange): Promise<boolean>
+  /** Undefined where the protocol tells nothing of its models. */
+  describe(exchange: Exchange): Promise<ModelDescription | undefined>
+  close(): void
+}
