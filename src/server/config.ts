@@ -198,11 +198,18 @@ export const serveSettings = {
     value: '0…1',
     description: 'share of the traces that begin here and are kept; those of callers follow the callers',
   }),
-  modelControl: setting<'none' | 'explicit'>({
-    parse: choice('none', 'explicit'),
+  modelControl: setting<'none' | 'explicit' | 'poll' | 'watch'>({
+    parse: choice('none', 'explicit', 'poll', 'watch'),
     default: 'explicit',
-    value: 'none|explicit',
-    description: 'explicit: callers may load and unload models; none for servers that strangers reach',
+    value: 'none|explicit|poll|watch',
+    description:
+      'explicit: callers may load and unload models; none for servers that strangers reach; poll and watch follow the files',
+  }),
+  pollSeconds: setting({
+    parse: pollSeconds,
+    default: 15,
+    value: 'SECONDS',
+    description: 'with poll, between two looks at the served paths; files must be the same in two of them',
   }),
   httpHeaderForwardPattern: setting<RegExp | undefined>({
     parse: headerPattern,
@@ -291,6 +298,12 @@ function share(text: string): number {
   const number = Number(text)
   if (text.trim() !== '' && number >= 0 && number <= 1) return number
   throw new Error(`expected a number from 0 to 1, got '${text}'`)
+}
+
+function pollSeconds(text: string): number {
+  const number = Number(text)
+  if (text.trim() !== '' && number > 0 && number <= 86_400) return number
+  throw new Error(`expected a number of seconds above 0 and up to 86400, got '${text}'`)
 }
 
 function workerCount(text: string): number | 'auto' {

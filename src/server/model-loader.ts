@@ -57,6 +57,18 @@ export class ModelLoader implements RepositoryControl {
     })
   }
 
+  /**
+   * For who looks at the files: loads `changed` of the versions found, then unloads what is not among `sources`.
+   *
+   * @throws InferenceError for a load that failed: nothing is unloaded then
+   */
+  apply(name: string, sources: readonly ServedModelSource[], changed: readonly ServedModelSource[]): Promise<void> {
+    return this.#inTurn(name, async () => {
+      await this.#loadOnly(name, sources, changed)
+      if (!this.#configured.has(name)) this.#setLabels(name, sources)
+    })
+  }
+
   unload(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
       const versions = this.#repository.list().filter(({ ref }) => ref.name === name)

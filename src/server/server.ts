@@ -35,6 +35,7 @@ import { isControlled } from './control/access.ts'
 import type { Control } from './control/control.ts'
 import { asFirstRevisions, controlStartOf, openControl, type ControlStart } from './control/open.ts'
 import { Fetching } from './fetching.ts'
+import { followFiles, type FileFollower } from './follow-files.ts'
 import type { GivenGraphs } from './graphs/definition.ts'
 import { Graphs } from './graphs/graphs.ts'
 import { LastRequests } from './last-requests.ts'
@@ -96,6 +97,7 @@ export class Server {
   readonly #predictorDoor: PredictorDoor
   readonly #abort = new AbortController()
   readonly #calls = new RunningCalls()
+  readonly #follower: FileFollower | undefined
   readonly #fetching: Fetching
   readonly #payloads: PayloadLog | undefined
   readonly #spans: OtlpExporter | undefined
@@ -140,6 +142,7 @@ export class Server {
     }
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
+    this.#follower = followFiles(config, { finder: parts.finder, loader, log })
     this.own = {
       control: loader,
       objects: (state) => this.#control.become(state),
@@ -284,6 +287,7 @@ export class Server {
    * @param unloaded names of models that callers have unloaded: they are known, and not loaded
    */
   async load(unloaded: ReadonlySet<string> = new Set()): Promise<readonly ModelStatus[]> {
+    await this.#follower?.poll.begin(this.#sources)
     const models = await Promise.all(
       this.#sources.map(async ({ ref, entry }) => {
         if (!unloaded.has(ref.name)) return this.#repository.load(entry, this.#abort.signal)
@@ -293,6 +297,7 @@ export class Server {
     )
     const components = await this.#components.start(this.#repository, this.#abort.signal, unloaded)
     const statuses = [...models, ...components, ...(await this.#graphs.start(unloaded))]
+    this.#follower?.start()
     const failed = statuses.filter((status) => status.state === 'failed')
     if (failed.length > 0) leaveTerminationMessage(this.config.terminationLog, failed, this.log)
     return statuses
@@ -336,6 +341,7 @@ export class Server {
     const started = performance.now()
     const left = (): number => patienceMs - (performance.now() - started)
     this.#isDraining = !isReplaced
+    await this.#follower?.close()
     const grpcDrained = this.#grpc?.drain(patienceMs, { isReplaced })
     const last = new LastRequests(this.#app.server)
     if (isReplaced) last.stopListening()
