@@ -122,6 +122,14 @@ describe('the runtimes', () => {
   })
 })
 
+describe('all of it', () => {
+  it('is read as one directory', async () => {
+    const claims = new Map([['models', '/models']])
+    const { services } = plan(await readManifests([folder]), { formats, claims })
+    expect(services.map(({ name }) => name).toSorted()).toEqual(formats.map((format) => `iris-${format}`).toSorted())
+  })
+})
+
 describe('the examples', () => {
   it.each(formats)('%s chooses the runtime of the cluster', async (format) => {
     const paths = [join(folder, 'clusterservingruntime.yaml'), join(folder, 'examples', `${format}.yaml`)]
