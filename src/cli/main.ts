@@ -3,6 +3,7 @@
 import { InferenceError, messageOf } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
 import { version } from '../server/version.ts'
+import type { Io } from './infer.ts'
 
 type Command = (args: readonly string[]) => Promise<number>
 
@@ -23,6 +24,26 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
       return (args) => runInspect(args, process)
     },
   },
+  apply: {
+    summary: 'serve what manifests say on a running server: servable apply -f isvc.yaml',
+    load: async () => withIo((await import('./apply.ts')).runApply),
+  },
+  get: {
+    summary: 'list objects of a running server: servable get isvc | ig | runtimes [name] [-o yaml|json|wide|name]',
+    load: async () => withIo((await import('./get.ts')).runGet),
+  },
+  describe: {
+    summary: 'tell how an object does: servable describe isvc iris',
+    load: async () => withIo((await import('./describe.ts')).runDescribe),
+  },
+  delete: {
+    summary: 'take objects off a running server: servable delete isvc iris, servable delete -f isvc.yaml',
+    load: async () => withIo((await import('./delete.ts')).runDelete),
+  },
+  rollout: {
+    summary: 'move the traffic between revisions: servable rollout status | promote | undo isvc/iris',
+    load: async () => withIo((await import('./rollout.ts')).runRollout),
+  },
   infer: {
     summary: "ask a model: servable infer localhost:8080 iris --input '5.1,3.5,1.4,0.2'",
     load: async () => {
@@ -30,6 +51,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
       return (args) => runInfer(args, process)
     },
   },
+}
+
+function withIo(run: (args: readonly string[], io: Io) => Promise<number>): Command {
+  return (args) => run(args, process)
 }
 
 async function main(args: readonly string[]): Promise<number> {

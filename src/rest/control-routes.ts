@@ -1,6 +1,6 @@
 /** A part of Kubernetes' API: KServe's objects of this server, for callers on this machine alone. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { InferenceError } from '../core/errors.ts'
+import type { InferenceError } from '../core/errors.ts'
 import { sendJson } from './answer.ts'
 import { methods, takeAnyContentType } from './routing.ts'
 import { answerOf, HttpRefusal } from './status.ts'

@@ -141,8 +141,11 @@ export function percentOf({ spec }: Pick<Content, 'spec'>): number | undefined {
 /** The `spec` with another share for the latest revision. */
 export function specWithPercent(spec: unknown, percent: number | undefined): unknown {
   const { predictor, ...rest } = fieldsOf(spec)
-  const { canaryTrafficPercent: _given, ...kept } = fieldsOf(predictor)
-  return { ...rest, predictor: { ...kept, ...(percent === undefined ? {} : { canaryTrafficPercent: percent }) } }
+  const kept = Object.entries(fieldsOf(predictor)).filter(([key]) => key !== 'canaryTrafficPercent')
+  return {
+    ...rest,
+    predictor: { ...Object.fromEntries(kept), ...(percent === undefined ? {} : { canaryTrafficPercent: percent }) },
+  }
 }
 
 /** What makes a revision: everything but how much of the traffic it gets. */

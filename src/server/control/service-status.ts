@@ -71,8 +71,7 @@ function conditionsOf({ rollout, components }: ServiceFacts): readonly Condition
     { type: 'PredictorRouteReady', status: route, severity: 'Info' },
     { type: 'RoutesReady', status: route, severity: 'Info' },
   ]
-  const { type: _type, ...rest } = failing ?? { type: '', status: 'True' }
-  const ready: Condition = { ...rest, type: 'Ready' }
+  const ready: Condition = { status: 'True', ...failing, type: 'Ready' }
   const stopped: Condition = { type: 'Stopped', status: 'False', severity: 'Info' }
   return [...parts, ...details, ready, stopped].toSorted((left, right) => (left.type < right.type ? -1 : 1))
 }

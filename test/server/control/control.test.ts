@@ -2,7 +2,8 @@
 import { request } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ServerOptions } from '../../../src/server/server.ts'
-import { ControlledServer, isBlocked, isReady, isvcText, services, startControlled, v2Request } from './support.ts'
+import type { ControlledServer} from './support.ts';
+import { isBlocked, isReady, isvcText, services, startControlled, v2Request } from './support.ts'
 
 const open: ControlledServer[] = []
 afterEach(async () => {
