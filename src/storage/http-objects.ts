@@ -28,8 +28,10 @@ export function bytesOf({ statusCode, headers }: IncomingMessage): number | unde
 
 export interface HttpObject {
   readonly url: URL
-  /** The version that was listed; undefined where the server gives none. */
-  readonly tag: string | undefined
+  /** The version that was listed, where the server gives one. */
+  readonly tag?: string | undefined
+  /** The address is that of a version: what is there never changes. */
+  readonly isPinned?: boolean
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -39,14 +41,15 @@ export interface HttpObject {
  */
 export async function openOverHttp(
   client: HttpClient,
-  { url, tag, headers = {} }: HttpObject,
+  { url, tag, isPinned = false, headers = {} }: HttpObject,
   offset: number,
   signal: AbortSignal,
   failure: (answer: IncomingMessage) => InferenceError,
 ): Promise<OpenedObject | undefined> {
   // A weak tag promises the same meaning, not the same bytes.
   const isResumed = offset > 0 && tag !== undefined && !tag.startsWith('W/')
-  const range = isResumed ? { range: `bytes=${offset}-`, 'if-range': tag } : {}
+  const rest = `bytes=${offset}-`
+  const range = isResumed ? { range: rest, 'if-range': tag } : offset > 0 && isPinned ? { range: rest } : {}
   const answer = await client.get(url, { ...headers, ...range }, signal)
   const { statusCode = 0 } = answer
   if (statusCode === 412 || statusCode === 416) return dropped(answer)

@@ -1,5 +1,4 @@
 /** The client of a URI's store, imported when it is first used. */
-import { InferenceError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Environment } from './environment.ts'
 import { httpStore } from './http-store.ts'
@@ -14,15 +13,18 @@ export interface StoreOptions {
 /** @throws InferenceError `failed_precondition` with the command to type where the client's package is not installed */
 export async function openStore(
   { kind, uri }: { readonly kind: RemoteKind; readonly uri: string },
-  { environment }: StoreOptions,
+  { environment, log }: StoreOptions,
 ): Promise<Store> {
   switch (kind) {
     case 'http':
       return httpStore(uri, environment)
     case 's3':
+      return (await import('./s3-store.ts')).s3Store(uri, environment)
     case 'gs':
+      return (await import('./gs-store.ts')).gsStore(uri, environment, log)
     case 'azure':
+      return (await import('./azure-store.ts')).azureStore(uri, environment)
     case 'hf':
-      throw new InferenceError('unimplemented', `${kind} is not there yet`)
+      return (await import('./hf-store.ts')).hfStore(uri, environment)
   }
 }
