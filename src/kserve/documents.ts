@@ -1,6 +1,7 @@
 /** The documents of a YAML or JSON file: hostile ones are refused with file and line. */
 import { Composer, isAlias, Lexer, LineCounter, Parser, visit, type CST, type Document } from 'yaml'
 import { InferenceError } from '../core/errors.ts'
+import { keyMistake, parserOptions } from '../repository/map-keys.ts'
 import { lineOf, type Where } from './place.ts'
 
 /** Far above any manifest; what is larger is another kind of file. */
@@ -29,7 +30,7 @@ export function parseDocuments(text: string, file: string): readonly SourceDocum
     throw invalid(`${file}:1: has ${text.length} characters, a file of manifests may have ${maxCharacters}`)
   }
   const lines = new LineCounter()
-  const composer = new Composer({ prettyErrors: false, merge: true, logLevel: 'silent' })
+  const composer = new Composer({ ...parserOptions, prettyErrors: false, merge: true, logLevel: 'silent' })
   const documents = [...composer.compose(tokensOf(text, file, lines))]
   if (documents.length > maxDocuments) {
     throw invalid(`${file}:1: holds ${documents.length} documents, a file of manifests may hold ${maxDocuments}`)
@@ -39,6 +40,8 @@ export function parseDocuments(text: string, file: string): readonly SourceDocum
     if (error !== undefined) {
       throw invalid(`${file}:${lines.linePos(error.pos[0]).line}: ${withoutSource(error.message)}`)
     }
+    const mistake = keyMistake(document)
+    if (mistake !== undefined) throw invalid(`${file}:${lines.linePos(mistake.offset).line}: ${mistake.message}`)
     const value = plainOf(document, file, lines)
     return itemsOf({ file, value, where: (path) => `${file}:${lineOf(path, document, lines)}` })
   })
@@ -99,6 +102,7 @@ function itemsOf(document: SourceDocument): readonly SourceDocument[] {
 
 /** The parser's messages quote what they complain about after a colon. */
 function withoutSource(message: string): string {
+  if (message.startsWith('The : indicator')) return 'a key is too long, it may have 1024 characters'
   return message.split(/: |\n/)[0] ?? 'cannot be read'
 }
 

@@ -13,6 +13,7 @@ import { predictorModel, type PredictorModel } from './predictor.ts'
 import type { InferenceServiceSpec, Protocol } from './schemas.ts'
 import { selectRuntime, type RuntimeManifest, type RuntimeRequest, type Selection } from './select-runtime.ts'
 import { locationOf } from './service-location.ts'
+import { tellUnhonouredComponents } from './unhonoured-components.ts'
 import { tellUnhonoured } from './unhonoured.ts'
 import { schedulingOf, sessionsOf } from './scaling.ts'
 
@@ -37,6 +38,7 @@ export function planService(
   }
   const { predictor } = manifest.spec
   const { hooks, components } = planComponents(manifest, options.allowCommands === true, complaints)
+  tellUnhonouredComponents(manifest.spec, complaints)
   const asked = predictorModel(predictor, complaints)
   if (asked === undefined) return undefined
   tellUnhonoured(manifest, asked, complaints, manifests.serviceAccounts)

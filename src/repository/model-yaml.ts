@@ -7,6 +7,7 @@ import type { DeviceRequest } from '../core/model.ts'
 import { nearest } from '../core/nearest.ts'
 import { imageOptions } from '../hooks/image-options.ts'
 import { labelsOptions } from '../hooks/labels-options.ts'
+import { keyMistake, parserOptions } from './map-keys.ts'
 import { warmUpInputKeys, warmUpKeys, warmUpSchema } from './warmup-yaml.ts'
 import { queuePolicyKeys, schedulingKeys, schedulingSchema } from './scheduling-yaml.ts'
 
@@ -14,6 +15,12 @@ import { queuePolicyKeys, schedulingKeys, schedulingSchema } from './scheduling-
 const maxBytes = 1_000_000
 /** Aliases may repeat a part of the file this often: enough to share options, too few for a bomb. */
 const maxAliases = 100
+
+/** Errors of the syntax in one message. */
+const mostTold = 20
+/** What the parser says where its recursion meets the end of the stack. */
+const stackOverflow = 'Maximum call stack'
+const tooDeep = 'is nested too deeply'
 
 const limits = z.strictObject({
   /** Most rows that one request may hold. */
@@ -108,20 +115,24 @@ export async function readModelYaml(path: string): Promise<ModelYaml> {
  */
 export function parseModelYaml(text: string, path: string): ModelYaml {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const document = parseDocument(text, { ...parserOptions, lineCounter: lines, prettyErrors: false })
   if (document.errors.length > 0) {
+    if (document.errors.some(({ message }) => message.startsWith(stackOverflow))) throw invalid(`${path}:1: ${tooDeep}`)
     const complaints = document.errors.map((error) => `${path}:${lines.linePos(error.pos[0]).line}: ${error.message}`)
-    throw invalid(complaints.join('; '))
+    throw invalid(complaints.slice(0, mostTold).join('; '))
   }
   let value: unknown
   try {
+    const mistake = keyMistake(document)
+    if (mistake !== undefined) throw invalid(`${path}:${lines.linePos(mistake.offset).line}: ${mistake.message}`)
     value = document.toJS({ maxAliasCount: maxAliases })
   } catch (reason) {
-    throw invalid(`${path}: ${messageOf(reason)}`)
+    if (reason instanceof InferenceError) throw reason
+    throw invalid(`${path}:1: ${reason instanceof RangeError ? tooDeep : messageOf(reason)}`)
   }
-  const parsed = schema.safeParse(value ?? {})
-  if (parsed.success) return parsed.data
-  const complaints = parsed.error.issues.flatMap((issue) => describe(issue, [], document, lines))
+  const checked = schema.safeParse(value ?? {})
+  if (checked.success) return checked.data
+  const complaints = checked.error.issues.flatMap((issue) => describe(issue, [], document, lines))
   throw invalid(complaints.map(({ line, text: complaint }) => `${path}:${line}: ${complaint}`).join('; '))
 }
 

@@ -85,6 +85,18 @@ describe('a transformer', () => {
   })
 })
 
+it('what a component asks in vain is told by name', async () => {
+  const fields =
+    'minReplicas: 2, maxReplicas: 4, batcher: {maxBatchSize: 4}, nodeSelector: {a: b}, servable: {module: t.mjs}'
+  const containers = 'containers: [{image: a, resources: {}, ports: []}, {image: b}]'
+  const { warnings } = await planned(`${plain}  transformer: {${fields}, ${containers}}\n`)
+  expect(warnings).toEqual([
+    'm.yaml:9: spec.transformer: only a cluster can honour minReplicas, maxReplicas, batcher, nodeSelector',
+    'm.yaml:9: spec.transformer.containers[1]: is not started: only one container of a component is looked at',
+    'm.yaml:9: spec.transformer.containers[0]: meant for a container, without effect here: resources, ports',
+  ])
+})
+
 describe('limits', () => {
   it('come by component, and 0 is none', async () => {
     const text = `${service(`timeout: 30\ncontainerConcurrency: 4\n${onnxModel}`)}  transformer: {timeout: 5, containerConcurrency: 0, servable: {module: t.mjs}}\n`

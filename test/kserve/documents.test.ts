@@ -44,12 +44,21 @@ describe('a hostile file', () => {
     bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => `*${last}`).join()}]`)
   }
 
+  const wide = Array.from({ length: 20_000 }, (_, index) => `k${index}: ${index}`).join('\n')
+  const many = (name: string) => Array.from({ length: 500 }, () => name).join(',')
+  const merges = `a: &a {x: 1}\nb: &b {<<: [${many('*a')}]}\nc: {<<: [${many('*b')}]}`
+
   it.each([
     ['an alias bomb', bomb.join('\n'), /^m\.yaml:\d+: its aliases repeat too much$/],
     ['a text of 10 MB', `a: ${'x'.repeat(10_000_000)}`, /^m\.yaml:1: has 10000003 characters/],
     ['lists in lists', `a:\n- ${'['.repeat(200_000)}`, /^m\.yaml:2: is nested too deeply, at most 200 levels$/],
     ['lists on one line', `a:\n  ${'- '.repeat(100_000)}x`, /^m\.yaml:2: is nested too deeply/],
     ['too many documents', '---\na: 1\n'.repeat(1001), /^m\.yaml:1: holds 1001 documents/],
+    ['a wide map', wide, /^m\.yaml:1: has 20000 keys, a map may have 5000$/],
+    ['a wide map in a list', `a: 1\nb:\n- {${'x, '.repeat(6000)}}`, /^m\.yaml:3: has 6000 keys/],
+    ['a key of 2 MB', `${'k'.repeat(2_000_000)}: 1`, /^m\.yaml:1: a key is too long, it may have 1024 characters$/],
+    ['an alias in itself', 'a: &a [*a]', /^m\.yaml:1: its aliases repeat too much$/],
+    ['merge keys of merge keys', merges, /^m\.yaml:3: its aliases repeat too much$/],
     ['a key twice', 'a: 1\nb: 2\na: 3\n', /^m\.yaml:3: Map keys must be unique$/],
     ['an alias of nothing', 'a: 1\nb: *nowhere\n', /^m\.yaml:2: an alias names no anchor$/],
     ['no YAML', 'a: 1\nb: [1,\n', /^m\.yaml:\d: .+$/],

@@ -24,7 +24,8 @@ const whole = {
       maxReplicas: 3,
       timeout: 60,
       batcher: { maxBatchSize: 8, maxLatency: 10 },
-      logger: { mode: 'all' },
+      logger: { mode: 'all', url: 'http://sink', metadataHeaders: ['x-a'], metadataAnnotations: ['c'] },
+      serviceAccountName: 'sa',
       model: {
         modelFormat: { name: 'onnx', version: '1' },
         protocolVersion: 'v2',
@@ -34,6 +35,14 @@ const whole = {
         resources: { limits: { cpu: '1' } },
       },
     },
+    transformer: {
+      minReplicas: 0,
+      containerConcurrency: 2,
+      containers: [
+        { name: 'transformer-container', image: 'x', command: ['python'], env: [{ name: 'A', value: 'b' }] },
+      ],
+    },
+    explainer: { timeout: 5, servable: { url: 'http://explainer' }, logger: { mode: 'request', url: 'http://sink' } },
   },
 }
 const runtime = {

@@ -83,6 +83,20 @@ describe('parseModelYaml', () => {
       /model\.yaml:1: unknown key 'nam'.*; .*:2: 'instances'|:2: 'instances'.*; .*:1: unknown key 'nam'/,
     )
   })
+  it.each([
+    [
+      'a wide map',
+      Array.from({ length: 20_000 }, (_, index) => `k${index}: ${index}`).join('\n'),
+      /:1: has 20000 keys/,
+    ],
+    ['a key twice', 'name: a\nformat: onnx\nname: b', /:3: Map keys must be unique$/],
+    ['lists in lists', `options: ${'['.repeat(50_000)}`, /:1: is nested too deeply$/],
+    ['lists that end', `options: ${'['.repeat(20_000)}${']'.repeat(20_000)}`, /:1: is nested too deeply$/],
+    ['what is no YAML', '[\n'.repeat(50), /^(?!(.*;){21})/],
+  ])('refuses %s with its line', (_, text, message) => {
+    expect(complaint(text)).toMatch(message)
+  })
+
   it('does not expand a bomb of aliases', () => {
     const bomb = ['options:', '  a: &a [x,x,x,x,x,x,x,x,x]']
     for (const [name, inner] of ['ba', 'cb', 'dc', 'ed', 'fe', 'gf', 'hg']) {
