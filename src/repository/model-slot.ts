@@ -6,14 +6,16 @@ import type { LoadedModel, ModelEntry } from './entry.ts'
 import { LeasedModel, type Leasable } from './leased-model.ts'
 import type { Limiter } from '../core/limiter.ts'
 import { watchIdle } from './idle-watch.ts'
+import type { Claim, MemoryBudget } from './memory-budget.ts'
 import { StandbyModel } from './standby-model.ts'
-import type { ModelState, ModelStatus, StandbyReason } from './status.ts'
+import type { ModelState, ModelStatus, ServedMetadata, StandbyReason } from './status.ts'
 import type { Timers } from './timers.ts'
 
 export interface SlotSurroundings {
   readonly log: Log
   readonly limiter: Limiter
   readonly timers: Timers
+  readonly budget: MemoryBudget | undefined
   /** Requests that may wait for the load of a model in standby. */
   readonly maxWaiting: number
   /** Called after each change of state. */
@@ -37,6 +39,11 @@ export class ModelSlot {
   readonly #standbys: Record<StandbyReason, number> = { idle: 0, memory: 0 }
   #endWatch: () => void = () => undefined
   #hasBroken = false
+  /** Of the last load. */
+  #measuredBytes: number | undefined
+  /** Requests wait for the load. */
+  #isAsked = false
+  readonly #claims = new WeakMap<LeasedModel, Claim>()
   /** The load that was asked for last and has not ended. */
   #loading: { readonly entry: ModelEntry; readonly done: Promise<ModelStatus> } | undefined
   #abort = new AbortController()
@@ -75,14 +82,16 @@ export class ModelSlot {
     return {
       ref: this.ref,
       ...(this.#revision === undefined ? {} : { revision: this.#revision }),
-      state: this.#state,
-      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      // A model that others serve waits for them, as one that loads.
+      ...(this.instance?.isReady === false
+        ? { state: 'loading', reason: 'no server behind it is ready' }
+        : { state: this.#state, ...(this.#reason === undefined ? {} : { reason: this.#reason }) }),
       runtime: this.#runtime,
       ...(this.#standby === undefined ? {} : { standby: this.#standby }),
       ...(idle + memory === 0 ? {} : { standbys: { idle, memory } }),
       memoryBytes: model?.memoryBytes ?? 0,
       ...(this.#loadMs === undefined ? {} : { loadMs: this.#loadMs }),
-      ...(instance === undefined ? {} : { metadata: instance.served }),
+      ...(instance?.served === undefined ? {} : { metadata: instance.served }),
       ...(model === undefined ? {} : { scheduling: () => model.scheduling() }),
     }
   }
@@ -96,6 +105,15 @@ export class ModelSlot {
   announce(): void {
     this.#isAnnounced = true
     if (this.#state === 'unloaded') this.#become('loading', 'waiting for its turn')
+  }
+
+  /** Counts as ready from here on, and is loaded by its first request. */
+  register(entry: ModelEntry): void {
+    if (this.#instance !== undefined || this.#loading !== undefined) return
+    this.#isAnnounced = true
+    this.#entry = entry
+    this.#instance = this.#standIn(entry, undefined)
+    this.#become('ready', 'not loaded yet; the next request loads it')
   }
 
   /** Loads, or joins the load of the same entry that is under way. Never throws. */
@@ -125,14 +143,8 @@ export class ModelSlot {
     const entry = this.#entry
     if (!(instance instanceof LeasedModel) || entry === undefined || this.#loading !== undefined) return false
     this.#endWatch()
-    const { timers, maxWaiting, log } = this.#around
-    this.#instance = new StandbyModel({
-      served: instance.served,
-      wake: () => this.#wake(entry),
-      current: () => this.#instance,
-      maxWaiting,
-      timers,
-    })
+    const { log } = this.#around
+    this.#instance = this.#standIn(entry, instance.served)
     this.#standby = reason
     this.#standbys[reason] += 1
     this.#retire(instance)
@@ -140,6 +152,19 @@ export class ModelSlot {
     log.info({ model: name, version, reason: why }, 'model unloaded until the next request')
     this.#become('ready', `${why}; the next request loads it`)
     return true
+  }
+
+  #standIn(entry: ModelEntry, served: ServedMetadata | undefined): StandbyModel {
+    const { timers, maxWaiting } = this.#around
+    const { ref } = this
+    return new StandbyModel({
+      ref,
+      served,
+      wake: () => this.#wake(entry),
+      current: () => this.#instance,
+      maxWaiting,
+      timers,
+    })
   }
 
   /** Ends a load under way, refuses new calls at once, waits for running ones and closes the model. */
@@ -171,16 +196,19 @@ export class ModelSlot {
     const started = performance.now()
     const signal = caller === undefined ? unloaded : AbortSignal.any([caller, unloaded])
     if (this.#instance === undefined) this.#become('loading')
+    let claim: Claim | undefined
     try {
       signal.throwIfAborted()
+      claim = await this.#claim(entry, signal)
       const loaded = await entry.load(signal)
       this.#loadMs = performance.now() - started
       if (signal.aborted) {
         await new LeasedModel(this.ref, loaded).retire(this.#around.log)
         signal.throwIfAborted()
       }
-      this.#swap(entry, loaded)
+      this.#swap(entry, loaded, claim)
     } catch (reason) {
+      claim?.release()
       if (unloaded.aborted) return this.status
       this.#loadMs = performance.now() - started
       this.#fail(entry, reason)
@@ -188,9 +216,16 @@ export class ModelSlot {
     return this.status
   }
 
-  #swap(entry: ModelEntry, loaded: LoadedModel): void {
+  async #claim(entry: ModelEntry, signal: AbortSignal): Promise<Claim | undefined> {
+    const { budget } = this.#around
+    if (budget === undefined) return undefined
+    const bytes = this.#measuredBytes ?? (await entry.estimateBytes?.()) ?? 0
+    return budget.claim({ name: this.ref.name, bytes, isAsked: this.#isAsked, signal })
+  }
+
+  #swap(entry: ModelEntry, loaded: LoadedModel, claim: Claim | undefined): void {
     const old = this.#instance instanceof LeasedModel ? this.#instance : undefined
-    const instance = new LeasedModel(this.ref, loaded, entry.idleMs === undefined ? undefined : this.#around.timers.now)
+    const instance = new LeasedModel(this.ref, loaded, this.#isTimed(entry) ? this.#around.timers.now : undefined)
     this.#instance = instance
     this.#entry = entry
     this.#standby = undefined
@@ -212,8 +247,29 @@ export class ModelSlot {
       old === undefined ? 'model loaded' : 'model reloaded',
     )
     if (old !== undefined) this.#retire(old)
+    if (claim !== undefined) this.#settle(claim, instance, entry)
     loaded.model.onFailure?.((reason) => this.#breakDown(instance, entry, reason))
     this.#watch(instance, entry)
+  }
+
+  /** Somebody looks at when it was used last. */
+  #isTimed({ idleMs }: ModelEntry): boolean {
+    return idleMs !== undefined || this.#around.budget !== undefined
+  }
+
+  #settle(claim: Claim, instance: LeasedModel, { isPinned = false }: ModelEntry): void {
+    this.#claims.set(instance, claim)
+    this.#measuredBytes = instance.handle.model.memoryBytes
+    claim.settle(this.#measuredBytes, {
+      isPinned,
+      get isBusy() {
+        return instance.isBusy
+      },
+      get lastUse() {
+        return instance.lastUse
+      },
+      leave: () => this.#instance === instance && this.standBy('memory', 'others need the memory'),
+    })
   }
 
   #watch(instance: LeasedModel, { idleMs }: ModelEntry): void {
@@ -228,7 +284,8 @@ export class ModelSlot {
     // What is freed first need not be there twice.
     await Promise.all(this.#retiring)
     if (!(this.#instance instanceof StandbyModel)) return
-    await (this.#loading?.done ?? this.load(entry, undefined))
+    this.#isAsked = true
+    await (this.#loading?.done ?? this.load(entry, undefined)).finally(() => (this.#isAsked = false))
     if (!(this.#instance instanceof StandbyModel)) return
     const { name, version } = this.ref
     const message = `Model with name ${name} is not ready. Version ${version} failed to load: ${this.#reason ?? 'no reason is known'}`
@@ -261,7 +318,10 @@ export class ModelSlot {
   }
 
   #retire(instance: LeasedModel): void {
-    const closed = instance.retire(this.#around.log).finally(() => this.#retiring.delete(closed))
+    const closed = instance.retire(this.#around.log).finally(() => {
+      this.#claims.get(instance)?.release()
+      this.#retiring.delete(closed)
+    })
     this.#retiring.add(closed)
   }
 

@@ -35,7 +35,7 @@ export async function serve(models: ModelSources, options: object = {}) {
   const { http, grpc = '' } = await server.start()
   const url = { http, grpc: grpc.includes('://') ? grpc : `grpc://${grpc}` }
   const client = (protocol: Protocol) => {
-    const opened = createClient(protocol.startsWith('grpc') ? url.grpc : url.http, { protocol })
+    const opened = createClient(protocol.startsWith('grpc') ? url.grpc : url.http, { protocol, retries: 0 })
     onTestFinished(() => opened.close())
     return opened
   }
