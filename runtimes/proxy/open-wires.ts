@@ -5,6 +5,7 @@ import { GrpcUpstream } from './grpc-exchange.ts'
 import { HttpUpstream } from './http-exchange.ts'
 import type { ProxyOptions } from './options.ts'
 import { profileOf, type Profile, type Protocol } from './profiles.ts'
+import { openOpenAi } from './openai-wire.ts'
 import { openServingGrpc } from './serving-grpc.ts'
 import { openV1Rest } from './v1-rest.ts'
 import { openV2Grpc } from './v2-grpc.ts'
@@ -19,7 +20,9 @@ export interface Address {
 }
 
 /** @throws InferenceError `failed_precondition` naming the address and what is wrong with it */
-export function readAddresses(options: ProxyOptions): readonly Address[] {
+export function readAddresses(
+  options: Pick<ProxyOptions, 'profile' | 'protocol'> & { readonly upstreams: readonly string[] },
+): readonly Address[] {
   const profile = profileOf(options.profile)
   const addresses = options.upstreams.map((text) => addressOf(text, profile, options.protocol))
   const [first] = addresses
@@ -49,7 +52,7 @@ function addressOf(text: string, profile: Profile, wanted: Protocol | undefined)
   }
   const isTls = kind.endsWith('s')
   const port =
-    /:\d+$/.exec(parsed.origin)?.[0] ?? defaultPort(rest, isTls, isGrpc ? profile.grpcPort : profile.restPort)
+    /:\d+$/.exec(parsed.origin)?.[0] ?? defaultPort(rest, isTls, isGrpc ? (profile.grpcPort ?? 0) : profile.restPort)
   return { url: `${kind}://${parsed.hostname}${port}${isGrpc ? '' : parsed.pathname.replace(/\/+$/, '')}`, protocol }
 }
 
@@ -87,6 +90,7 @@ function openRest(url: string, protocol: Protocol, target: Target, { options, tl
   const upstream = new HttpUpstream({ url, tls, connectTimeoutMs, maxResponseBytes })
   const { isBinary, paths, hasMetadata } = profileOf(options.profile)
   const readyPath = health.path ?? paths?.ready
+  if (protocol === 'openai') return openOpenAi(upstream, target, { readyPath: readyPath ?? '/v1/models' })
   if (protocol === 'v2') return openV2Rest(upstream, target, { isBinary: binary ?? isBinary, readyPath })
   return openV1Rest(upstream, target, { predictPath: paths?.predict, readyPath, hasMetadata, outputs })
 }

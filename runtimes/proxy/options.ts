@@ -27,10 +27,20 @@ const tensor = z.strictObject({
 const milliseconds = z.int().min(1).max(86_400_000)
 const profileNames = Object.keys(profiles) as [ProfileName, ...ProfileName[]] // keys of a literal that has some
 
+/** What is not named here is checked where it is used. */
+const launch = z.looseObject({
+  /** Behind the usual command of the profile, or behind `command`. */
+  args: z.array(z.union([z.string(), z.number()])).default([]),
+  /** What `{model}` stands for; the model's directory where absent. */
+  model: z.string().min(1).optional(),
+})
+
 const schema = z.strictObject({
   profile: z.enum(profileNames).default('kserve'),
   /** `grpc://host:port`, `grpcs://…`, `http://…`, `https://…`, all of one protocol. */
-  upstreams: z.array(z.string().min(1)).min(1).max(64),
+  upstreams: z.array(z.string().min(1)).max(64).default([]),
+  /** Instead of naming them: starts the server, on loopback ports of its own, and ends it with the model. */
+  launch: launch.optional(),
   /** What the model is called there. Default: as here. */
   model: z.string().min(1).optional(),
   /** Default: the one that the server chooses. */
@@ -51,8 +61,8 @@ const schema = z.strictObject({
       key: z.string().min(1).optional(),
     })
     .optional(),
-  /** Of one request with all its attempts. */
-  timeout_ms: milliseconds.default(60_000),
+  /** Of one request with all its attempts. Default: 60,000; 600,000 where text is generated. */
+  timeout_ms: milliseconds.optional(),
   connect_timeout_ms: milliseconds.default(2_000),
   /** How long a load waits for the first upstream that is ready. */
   start_timeout_ms: milliseconds.default(30_000),

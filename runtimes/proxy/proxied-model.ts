@@ -11,9 +11,12 @@ import {
 } from '../../src/runtime/index.ts'
 import { Health } from './health.ts'
 import { headerFilter, type HeaderFilter } from './headers.ts'
-import { openWires, readAddresses } from './open-wires.ts'
+import { launchPlan } from './launch-options.ts'
+import { launch, type Launched } from './launched-wire.ts'
+import { openWires, readAddresses, type Address } from './open-wires.ts'
+import { forwardBy } from './openai-response.ts'
 import type { ProxyOptions } from './options.ts'
-import type { Protocol } from './profiles.ts'
+import { profileOf, type Protocol } from './profiles.ts'
 import { Pool } from './pool.ts'
 import { ownHeaders, secureContext } from './security.ts'
 import { metadataOf } from './signature.ts'
@@ -22,6 +25,7 @@ import type { Answer, Headers, Wire } from './wire.ts'
 
 /** Between two looks at upstreams of which none is ready yet. */
 const startPauseMs = 250
+const defaultTimeoutMs = 60_000
 
 /** @throws InferenceError where the options make no sense, or no upstream is ready in time */
 export async function openProxied(
@@ -31,17 +35,22 @@ export async function openProxied(
   signal: AbortSignal,
 ): Promise<Model> {
   signal.throwIfAborted()
-  const addresses = readAddresses(options)
+  const plan = launchPlan(spec, options)
   const [tls, own] = [await secureContext(options, spec.directory), await ownHeaders(options, spec.directory)]
-  const protocol = addresses[0]?.protocol ?? 'v2' // the schema asks for an address at least
-  const known = { metadata: metadataOf(options, protocol, undefined) }
-  const wires = await openWires(addresses, { spec, options, tls, outputs: () => known.metadata.outputs })
-  const model = new ProxiedModel({ spec, options, log, wires, own, protocol, known })
+  const launched = plan === undefined ? undefined : await launch(spec, plan, log, signal)
+  let model: ProxiedModel | undefined
   try {
+    const addresses = readAddresses(launched === undefined ? options : { ...options, upstreams: launched.upstreams })
+    const protocol = addresses[0]?.protocol ?? 'v2' // the plan asks for an address at least
+    const known = { metadata: metadataOf(options, protocol, undefined) }
+    const open = (at: readonly Address[]): Promise<readonly Wire[]> =>
+      openWires(at, { spec, options, tls, outputs: () => known.metadata.outputs })
+    const wires = launched === undefined ? await open(addresses) : await launched.wires(addresses, options, open)
+    model = new ProxiedModel({ spec, options, log, wires, own, protocol, known, launched })
     await model.start(signal)
     return model
   } catch (reason) {
-    await model.close()
+    await (model ?? launched)?.close()
     throw reason
   }
 }
@@ -56,6 +65,8 @@ interface Parts {
   readonly protocol: Protocol
   /** What the upstreams have said of the model so far. */
   readonly known: { metadata: ModelMetadata }
+  /** The server that was started for it; absent where it runs anyway. */
+  readonly launched: Launched | undefined
 }
 
 class ProxiedModel implements Model {
@@ -64,13 +75,15 @@ class ProxiedModel implements Model {
   readonly concurrency: number
   readonly takesRaw: boolean
   readonly stream?: NonNullable<Model['stream']>
+  readonly forward?: NonNullable<Model['forward']>
+  readonly onFailure?: NonNullable<Model['onFailure']>
   readonly #parts: Parts
   readonly #pool: Pool<Wire>
   readonly #health: Health<Wire>
   readonly #returned: HeaderFilter
 
   constructor(parts: Parts) {
-    const { spec, options, wires, own, protocol, log } = parts
+    const { spec, options, wires, own, protocol, log, launched } = parts
     this.#parts = parts
     this.maxBatchSize = spec.maxBatchSize ?? 0
     this.concurrency = options.max_in_flight
@@ -80,7 +93,10 @@ class ProxiedModel implements Model {
     const { interval_ms: intervalMs, timeout_ms: timeoutMs } = options.health
     const healthOptions = { name: spec.ref.name, intervalMs, timeoutMs, headers: own, log }
     this.#health = new Health(this.#pool.upstreams, healthOptions, (wire) => void this.#describe(wire))
-    if (protocol === 'grpc-v2') this.stream = (request, context) => this.#stream(request, context)
+    if (protocol === 'grpc-v2' || protocol === 'openai')
+      this.stream = (request, context) => this.#stream(request, context)
+    if (protocol === 'openai') this.forward = (call, context) => forwardBy(this.#pool, call, context, this.#returned)
+    if (launched !== undefined) this.onFailure = (listener) => launched.onGivenUp(listener)
   }
 
   get metadata(): ModelMetadata {
@@ -121,6 +137,7 @@ class ProxiedModel implements Model {
   async close(): Promise<void> {
     this.#health.close()
     this.#pool.close()
+    await this.#parts.launched?.close()
   }
 
   async *#stream(request: InferenceRequest, context: RequestContext): AsyncGenerator<InferenceResponse, void> {
@@ -166,7 +183,7 @@ function poolOptions(name: string, options: ProxyOptions, own: Headers) {
   const forwarded = headerFilter(options.forward_headers)
   return {
     name,
-    timeoutMs: options.timeout_ms,
+    timeoutMs: options.timeout_ms ?? profileOf(options.profile).timeoutMs ?? defaultTimeoutMs,
     retries: options.retries,
     isSentRetried: options.retry_sent,
     maxInFlight: options.max_in_flight,

@@ -19,15 +19,17 @@ export function metadataOf(
     inputs: options.inputs ?? signatureOf(described?.inputs),
     outputs: options.outputs ?? signatureOf(described?.outputs),
     ...(decoupled ? { isDecoupled: true } : {}),
+    ...(protocol === 'openai' ? { protocols: ['openai'] } : {}),
     parameters: { device: 'remote', placement: 'remote', profile, protocol, upstreams: upstreams.length },
   }
 }
 
 /** Empty, which checks nothing, where the server does not know all the datatypes: it will check for itself. */
 function signatureOf(described: readonly TensorDescription[] = []): readonly TensorMetadata[] {
-  const known = described.flatMap(({ name, datatype, shape }) => {
+  const known = described.flatMap(({ name, datatype, shape, isOptional = false }) => {
     if (datatype === undefined) return []
-    return [shape === undefined ? { name, datatype, shape: [-1], isAnyRank: true } : { name, datatype, shape }]
+    const optional = isOptional ? { isOptional } : {}
+    return [{ name, datatype, ...(shape === undefined ? { shape: [-1], isAnyRank: true } : { shape }), ...optional }]
   })
   return known.length === described.length ? known : []
 }

@@ -27,6 +27,22 @@ export interface Target {
   readonly remote: ModelRef
 }
 
+/** An exchange that is passed on: the path below the server's root, and the body as it came. */
+export interface ForwardedCall {
+  readonly path: string
+  readonly contentType: string
+  readonly accept: string | undefined
+  readonly body: Uint8Array
+}
+
+/** A piece of the answer to it; the first one may be empty. */
+export interface ForwardedPiece {
+  readonly status: number
+  /** Names in lower case. */
+  readonly headers: Headers
+  readonly bytes: Uint8Array
+}
+
 /** One protocol to one upstream. Every method throws UpstreamError, or the reason of the signal. */
 export interface Wire {
   /** As errors and logs name it; holds no secrets. */
@@ -34,6 +50,8 @@ export interface Wire {
   infer(request: InferenceRequest, exchange: Exchange): Promise<Answer>
   /** Absent where the protocol cannot stream. Ending the iteration cancels the call. */
   stream?(request: InferenceRequest, exchange: Exchange): AsyncGenerator<Answer, void>
+  /** Present where the protocol is passed on as it is. Ending the iteration closes the connection. */
+  forward?(call: ForwardedCall, exchange: Exchange): AsyncGenerator<ForwardedPiece, void>
   /** False where the server says no. */
   isReady(exchange: Exchange): Promise<boolean>
   /** Undefined where the protocol tells nothing of its models. */

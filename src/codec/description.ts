@@ -14,6 +14,7 @@ export interface TensorDescription {
   readonly datatype?: DataType
   /** -1 where a dimension is free. */
   readonly shape?: readonly number[]
+  readonly isOptional?: boolean
 }
 
 export interface ModelDescription {

@@ -29,7 +29,7 @@ export function encodeCompletionRequest(request: InferenceRequest, model: string
   const sampling = textsOf(request, samplingParameters).map(readOptions)
   const body = {
     ...Object.fromEntries(parameters),
-    ...Object.assign({}, ...sampling),
+    ...sampling.reduce((joined, options) => ({ ...joined, ...options }), {}),
     model,
     prompt: prompts.length === 1 ? prompts[0] : prompts,
     ...(isStream ? { stream: true } : {}),
