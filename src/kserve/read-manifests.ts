@@ -25,6 +25,9 @@ const versions: Readonly<Record<string, string>> = {
   ServiceAccount: 'v1',
 }
 
+/** KServe's, of what names none. */
+const defaultNamespace = 'default'
+
 const topFields = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 const ownFields: Readonly<Record<string, readonly string[]>> = {
   Secret: ['apiVersion', 'kind', 'metadata', 'type', 'data', 'stringData', 'immutable'],
@@ -65,16 +68,18 @@ export async function readManifests(paths: readonly string[]): Promise<Manifests
  * Reads manifests from a text of one or many documents.
  *
  * @param file for messages, and for what is relative to it
+ * @param namespace of documents that name none
  * @throws InferenceError `invalid_argument` that lists every mistake with file, line and field
  */
-export function readManifestText(text: string, file: string): Manifests {
+export function readManifestText(text: string, file: string, namespace = defaultNamespace): Manifests {
   const documents = parseDocuments(text, file).map((document) => ({ document, isNamed: true }))
-  return manifestsOf(documents, new Complaints())
+  return manifestsOf(documents, new Complaints(), namespace)
 }
 
 function manifestsOf(
   documents: readonly { readonly document: SourceDocument; readonly isNamed: boolean }[],
   complaints: Complaints,
+  namespace = defaultNamespace,
 ): Manifests {
   const found: Found = {
     inferenceServices: [],
@@ -83,7 +88,7 @@ function manifestsOf(
     secrets: [],
     serviceAccounts: [],
   }
-  for (const { document, isNamed } of documents) take(document, isNamed, found, complaints)
+  for (const each of documents) take(each, namespace, found, complaints)
   const lists: readonly (readonly Manifest<unknown>[])[] = Object.values(found)
   for (const list of lists) refuseDuplicates(list, complaints)
   complaints.throwErrors()
@@ -106,7 +111,12 @@ async function textOf({ path, isNamed }: ManifestFile, complaints: Complaints): 
   }
 }
 
-function take(document: SourceDocument, isNamed: boolean, found: Found, all: Complaints): void {
+function take(
+  { document, isNamed }: { readonly document: SourceDocument; readonly isNamed: boolean },
+  defaulted: string,
+  found: Found,
+  all: Complaints,
+): void {
   const complaints = all.of(document.where)
   const { value } = document
   const kind = kindOf(value)
@@ -128,7 +138,7 @@ function take(document: SourceDocument, isNamed: boolean, found: Found, all: Com
     {
       kind: kind.kind,
       name,
-      namespace: kind.kind === 'ClusterServingRuntime' ? '' : (namespace ?? 'default'),
+      namespace: kind.kind === 'ClusterServingRuntime' ? '' : (namespace ?? defaulted),
       labels: labels ?? {},
       annotations: annotations ?? {},
       createdMs: Number.isNaN(createdMs) ? 0 : createdMs,

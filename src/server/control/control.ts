@@ -26,6 +26,7 @@ import {
   type ObjectSource,
   type Outcome,
 } from './desired.ts'
+import type { TextSource } from './objects.ts'
 import { contentOf, documentOf, listOf } from './present.ts'
 import { ServiceHosts } from './hosts.ts'
 import { ControlledServices, type ServicesParts } from './services.ts'
@@ -149,9 +150,10 @@ export class Control implements RestControl {
   async #apply(
     resource: Resource,
     path: ControlPath,
-    given: { readonly text: string; readonly file: string },
+    text: Omit<TextSource, 'namespace'>,
     isNew: boolean,
   ): Promise<ControlReply> {
+    const given: TextSource = { ...text, namespace: path.namespace ?? 'default' }
     const { manifest, warnings } = this.#read(resource, path, given)
     const source: ObjectSource = { kind: 'text', ...given }
     const done: { outcome: Outcome } = { outcome: 'unchanged' }
@@ -196,9 +198,10 @@ export class Control implements RestControl {
   #read(
     { kind, isNamespaced }: Resource,
     { namespace, name }: ControlPath,
-    { text, file }: { readonly text: string; readonly file: string },
+    given: TextSource,
   ): { readonly manifest: Manifest<unknown>; readonly warnings: readonly string[] } {
-    const manifests = this.#parts.sources.read(text, file)
+    const { file } = given
+    const manifests = this.#parts.sources.read(given)
     const [manifest, second] = objectsOf(manifests)
     if (manifest === undefined) throw invalid(manifests.warnings[0] ?? `${file}:1: holds no ${kind}`)
     const place = manifest.where([])

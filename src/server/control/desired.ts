@@ -10,6 +10,8 @@ export type ObjectSource =
       readonly text: string
       /** For messages, and for what is relative to it. */
       readonly file: string
+      /** Where the text names none. */
+      readonly namespace: string
     }
 
 /** Which revisions of an InferenceService there are. */

@@ -16,6 +16,8 @@ import { percentOf, type DesiredState, type ObjectSource } from './desired.ts'
 /** Texts whose manifests are kept: more than any set of services on one machine has. */
 const mostKept = 1000
 
+export type TextSource = Omit<Extract<ObjectSource, { kind: 'text' }>, 'kind'>
+
 export class ObjectSources {
   readonly #start: Manifests
   readonly #startByKey: ReadonlyMap<string, Manifest<unknown>>
@@ -51,7 +53,7 @@ export class ObjectSources {
   /** The manifests of one object alone. @throws InferenceError `invalid_argument` */
   manifestsOf(key: ObjectKey, source: ObjectSource): Manifests {
     if (source.kind === 'start') return only(this.#start, key)
-    return this.read(source.text, source.file)
+    return this.read(source)
   }
 
   /** @throws InferenceError `not_found` where the source does not have it */
@@ -70,11 +72,11 @@ export class ObjectSources {
   }
 
   /** @throws InferenceError `invalid_argument` with file, line and field */
-  read(text: string, file: string): Manifests {
-    const key = `${file}\0${text}`
+  read({ text, file, namespace }: TextSource): Manifests {
+    const key = `${file}\0${namespace}\0${text}`
     const known = this.#read.get(key)
     if (known !== undefined) return known
-    const manifests = readManifestText(text, file)
+    const manifests = readManifestText(text, file, namespace)
     const [oldest] = this.#read.keys()
     if (this.#read.size >= mostKept && oldest !== undefined) this.#read.delete(oldest)
     this.#read.set(key, manifests)

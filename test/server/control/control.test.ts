@@ -2,7 +2,7 @@
 import { request } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ServerOptions } from '../../../src/server/server.ts'
-import type { ControlledServer} from './support.ts';
+import type { ControlledServer } from './support.ts'
 import { isBlocked, isReady, isvcText, services, startControlled, v2Request } from './support.ts'
 
 const open: ControlledServer[] = []
@@ -98,6 +98,19 @@ describe('an applied InferenceService', () => {
     expect((await controlled.apply('a: [', 'flowers')).body.message).toMatch(/^isvc\.yaml:1: /)
     expect((await controlled.apply(isvcText('iris'), 'other')).body.message).toContain("the path says 'other'")
     expect(await controlled.answerer()).toBe('iris')
+  })
+
+  it('is in the namespace of the path where it names none', async () => {
+    const controlled = await start()
+    const elsewhere = services.replace('default', 'team')
+    expect((await controlled.call('PUT', `${elsewhere}/flowers`, isvcText('iris'))).body['metadata']).toMatchObject({
+      namespace: 'team',
+    })
+    expect((await controlled.call('GET', services)).body['items']).toEqual([])
+    expect((await controlled.call('GET', `${elsewhere}/flowers`)).code).toBe(200)
+    const { code, body } = await controlled.apply(isvcText('iris'))
+    expect(code).toBe(422)
+    expect(body.message).toContain("in the namespaces 'team'")
   })
 
   it('is gone once it is deleted', async () => {
