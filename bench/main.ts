@@ -8,7 +8,9 @@ import { wrk } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { render, type Report, type Verdict } from './report.ts'
 import * as rest from './rest.ts'
+import * as rollout from './rollout.ts'
 import type { RoundOptions } from './rounds.ts'
+import * as runtimes from './runtimes.ts'
 import * as scheduling from './scheduling.ts'
 import * as start from './start.ts'
 
@@ -23,14 +25,16 @@ const suites: Readonly<Record<string, Suite>> = {
   health: health.run,
   start: start.run,
   scheduling: scheduling.run,
+  rollout: rollout.run,
+  runtimes: runtimes.run,
 }
 
 const help = `Usage: npm run bench -- [options]
 
   --suite <names>    ${Object.keys(suites).join(', ')}; several with commas; all where absent
-  --only <text>      of the suites rest and grpc, only the comparisons whose title has this text;
+  --only <text>      of the suites rest, grpc and runtimes, only the comparisons whose title has this text;
                      of the suite scheduling, only the parts with these names, with commas
-  --seconds <n>      length of one measurement, 3 where absent
+  --seconds <n>      length of one measurement, 3 where absent; the suite rollout takes 20 times as long
   --rounds <n>       measurements of each contender, 3 where absent
   --strict           exit with status 1 where a bar is missed
 `
