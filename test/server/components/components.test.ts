@@ -3,6 +3,7 @@ import { createServer as createHttpServer, type Server as HttpServer } from 'nod
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { createClient } from '../../../src/client/index.ts'
 import { silentLog, type Log } from '../../../src/core/log.ts'
 import { tensor } from '../../../src/core/tensor.ts'
 import { createServer, type Server, type ServerOptions } from '../../../src/server/server.ts'
@@ -154,6 +155,17 @@ describe('a transformer elsewhere', () => {
       '/v2/models/flowers/infer',
       '/v1/models/flowers:predict',
       '/v1/models/flowers:predict',
+    ])
+  })
+
+  it.each(['v1', 'v2'])('gets those of gRPC as %s where the service speaks that', async (protocol) => {
+    const { grpc = '', seen } = await started('', iris.replace('v1', protocol))
+    const client = createClient(`grpc://${grpc}`)
+    const { outputs } = await client.infer('flowers', { X: { data: [63, 33, 60, 25], shape: [1, 4] } })
+    client.close()
+    expect(outputs['label']?.data).toEqual(BigInt64Array.of(2n))
+    expect(seen.map(({ url }) => url)).toEqual([
+      protocol === 'v1' ? '/v1/models/flowers:predict' : '/v2/models/flowers/infer',
     ])
   })
 
