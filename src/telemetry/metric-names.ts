@@ -55,6 +55,10 @@ export const metricNames = {
     name: 'servable_isolations_total',
     help: 'Requests that shared a failing run and were run again apart.',
   },
+  revisionRequests: {
+    name: 'servable_revision_requests_total',
+    help: 'Requests that were given to a revision of an InferenceService.',
+  },
   graphRequests: {
     name: 'servable_graph_requests_total',
     help: 'Requests to inference graphs, by the HTTP status that the graph answered.',

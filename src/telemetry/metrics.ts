@@ -8,6 +8,8 @@ import type { ModelStatus } from '../repository/status.ts'
 import { batchRowBounds, batchRowsOf } from './batch-rows.ts'
 import type { GraphCounts } from './graph-counts.ts'
 import { addGraphMetrics } from './graph-metrics.ts'
+import { addRevisionMetrics } from './revision-metrics.ts'
+import type { RevisionCount } from '../repository/model-repository.ts'
 import { kservePhase, metricNames } from './metric-names.ts'
 import { addModelMetrics, type ModelView } from './model-metrics.ts'
 import { ensure } from './observations.ts'
@@ -28,6 +30,8 @@ export interface MetricsOptions {
   readonly statistics?: Statistics
   readonly cache?: { readonly usage: CacheUsage }
   readonly graphs?: GraphCounts
+  /** What each revision of a model was given. */
+  readonly revisions?: () => readonly RevisionCount[]
   readonly spans?: SpanCounts | undefined
   readonly payloads?: PayloadLog | undefined
 }
@@ -47,7 +51,7 @@ export class Metrics implements InferenceObserver {
   /** By the name that the caller gave, known or not; without the idle ones. */
   readonly #inFlight = new Map<string, { count: number }>()
 
-  constructor({ version, models, statistics, cache, graphs, spans, payloads }: MetricsOptions) {
+  constructor({ version, models, statistics, cache, graphs, revisions, spans, payloads }: MetricsOptions) {
     this.#models = models
     this.#statistics = statistics
     this.#addRequestMetrics()
@@ -55,6 +59,7 @@ export class Metrics implements InferenceObserver {
     addTokenMetrics(this.#registry, this.#tokens)
     if (cache !== undefined) this.#addCacheMetrics(cache)
     if (graphs !== undefined) addGraphMetrics(this.#registry, graphs)
+    if (revisions !== undefined) addRevisionMetrics(this.#registry, revisions)
     if (spans !== undefined) addSpanMetrics(this.#registry, spans)
     if (payloads !== undefined) addPayloadMetrics(this.#registry, payloads)
     const build = new Gauge({
