@@ -127,6 +127,7 @@ export class Server {
       statistics,
       cache: responseCache,
       graphs: counts,
+      revisions: () => this.#repository.revisionCounts(),
       spans: tracing?.exporter,
       payloads: this.#payloads,
     })
