@@ -75,6 +75,37 @@ describe('servable serve --workers 2', () => {
     }
   })
 
+  it('applies manifests in all workers, whichever is asked, and in one that starts later', async () => {
+    const { url } = await serve('--no-banner')
+    const path = `${url}/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices/flowers`
+    const text = `apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: flowers}
+spec: {predictor: {model: {modelFormat: {name: onnx}, storageUri: 'file://${iris}'}}}`
+    const connection = { connection: 'close' }
+    expect((await fetch(path, { method: 'PUT', body: text, headers: connection })).status).toBe(201)
+    expect(
+      (await fetch(path, { method: 'PUT', body: text, headers: connection })).headers.get('servable-outcome'),
+    ).toBe('unchanged')
+    const isAnswered = async () => (await askEach(`${url}/v2/models/flowers`)).every(({ status }) => status === 200)
+    while (!(await isAnswered())) await new Promise((resolve) => setTimeout(resolve, 20))
+    const shown = await askEach(path)
+    expect(shown.map((answer) => answer.status)).toEqual(shown.map(() => 200))
+    const uids = shown.map((answer) => /"uid":"([^"]+)"/.exec(answer.text)?.[1])
+    expect(new Set(uids).size).toBe(1)
+    // Two at once, through whichever worker each of them meets.
+    const changed = [
+      text.replace('predictor: {', 'predictor: {timeout: 20, '),
+      text.replace('predictor: {', 'predictor: {timeout: 30, '),
+    ]
+    const both = await Promise.all(changed.map((body) => fetch(path, { method: 'PUT', body, headers: connection })))
+    expect(both.map((response) => response.status)).toEqual([200, 200])
+    for (const { text: shownNow } of await askEach(path))
+      expect(JSON.parse(shownNow)).toMatchObject({ metadata: { generation: 3 } })
+    expect((await fetch(path, { method: 'DELETE', headers: connection })).status).toBe(200)
+    expect((await askEach(`${url}/v2/models/flowers`)).map(({ status }) => status)).toEqual(Array(6).fill(404))
+  })
+
   it('loads, unloads and changes log settings in all workers before it answers', async () => {
     const { cli, url } = await serve('--no-banner')
     const repository = `${url}/v2/repository/models/iris`

@@ -148,6 +148,12 @@ describe('a canary', () => {
     const share = answers.filter((name) => name === 'iris-labels').length / 5
     expect(answers.filter((name) => !/^iris(-labels)?$/.test(name))).toEqual([])
     expect(Math.abs(share - 20)).toBeLessThanOrEqual(2)
+    const metrics = await (await fetch(`${controlled.http}/metrics`)).text()
+    const counted =
+      /^servable_revision_requests_total\{model="flowers",revision="flowers-predictor-00002"\} (\d+)$/m.exec(
+        metrics,
+      )?.[1]
+    expect(Math.abs(Number(counted) - 100)).toBeLessThanOrEqual(10)
     expect((await controlled.call('POST', `${services}/flowers/promote`)).body).toMatchObject({
       spec: { predictor: { canaryTrafficPercent: 100 } },
     })
