@@ -87,8 +87,14 @@ describe('the floors', () => {
 
   it('gives runtimes two doors into the house, and the house none into a runtime', () => {
     const doors = ['src/runtime/index.ts', 'src/codec/index.ts']
+    // Trees become ONNX in memory: a session of its own for them would be the ONNX runtime's a second time.
+    const between: Readonly<Record<string, string>> = { 'runtimes/trees/': 'runtimes/onnx/index.ts' }
     const broken = resolved.filter(({ file, path }) => {
-      if (file.startsWith('runtimes/')) return path.startsWith('src/') && !doors.includes(path)
+      if (file.startsWith('runtimes/')) {
+        const own = file.split('/').slice(0, 2).join('/') + '/'
+        if (path.startsWith('src/')) return !doors.includes(path)
+        return !path.startsWith(own) && between[own] !== path
+      }
       return path.startsWith('runtimes/')
     })
     expect(broken.map(({ file, path }) => `${file} -> ${path}`)).toEqual([])

@@ -2,11 +2,13 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { describeSystem } from '../../src/runtime/index.ts'
-import type { ModelSpec, Runtime, SystemDescription } from '../../src/runtime/index.ts'
+import type { Log, Model, ModelSpec, Runtime, SystemDescription } from '../../src/runtime/index.ts'
 import { loadOnnx } from './load.ts'
+import type { ConvertedModel } from './load.ts'
 
 export { inspectOnnx } from './inspect.ts'
 export type { OnnxInspection } from './inspect.ts'
+export type { ConvertedModel } from './load.ts'
 export type { OnnxOptions } from './options.ts'
 
 /** @param describe the machine, asked once, when the first model wants a GPU */
@@ -17,8 +19,26 @@ export function createOnnxRuntime(describe: () => Promise<SystemDescription> = d
     name: 'onnx',
     formats: ['onnx'],
     estimateBytes,
-    load: (spec, log, signal) => loadOnnx(spec, () => (system ??= describe()), log, signal),
+    load: (spec, log, signal) => loadOnnx({ spec, system: () => (system ??= describe()) }, log, signal),
   }
+}
+
+let ownSystem: Promise<SystemDescription> | undefined
+
+/**
+ * Loads a model of another format that its runtime turned into ONNX in memory: device, placement, batching and metrics are those of
+ * any ONNX model.
+ *
+ * @param spec of the original: its `options` are those of this runtime
+ * @throws InferenceError as `load` of this runtime
+ */
+export function loadConverted(
+  spec: ModelSpec,
+  converted: ConvertedModel,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Model> {
+  return loadOnnx({ spec, converted, system: () => (ownSystem ??= describeSystem()) }, log, signal)
 }
 
 /** Copies that onnxruntime makes of weights while it optimises the graph. */

@@ -17,13 +17,25 @@ import { parseOptions } from './options.ts'
 import type { OnnxInfo } from './session.ts'
 import { logWarnings } from './warnings.ts'
 
+/** A model that another runtime made of a file of its own format. */
+export interface ConvertedModel {
+  /** A whole ONNX model, nothing of it in other files. */
+  readonly bytes: Uint8Array
+  /** As of a model's metadata, in place of `onnxruntime_onnx`. */
+  readonly platform: string
+  /** Facts of the original for the metadata. */
+  readonly parameters: Parameters
+}
+
+/** What is loaded, and on what. */
+export interface OnnxLoad {
+  readonly spec: ModelSpec
+  readonly system: () => Promise<SystemDescription>
+  readonly converted?: ConvertedModel
+}
+
 /** @throws InferenceError that says what is wrong with the file, the options, the device or the installation */
-export async function loadOnnx(
-  spec: ModelSpec,
-  system: () => Promise<SystemDescription>,
-  log: Log,
-  signal: AbortSignal,
-): Promise<Model> {
+export async function loadOnnx({ spec, system, converted }: OnnxLoad, log: Log, signal: AbortSignal): Promise<Model> {
   throwIfAborted(signal)
   const file = spec.file ?? join(spec.directory, 'model.onnx')
   const options = parseOptions(spec.options)
@@ -31,9 +43,18 @@ export async function loadOnnx(
     spec.device === 'cpu'
       ? chooseDevice(spec.device, cpuOnly)
       : chooseDevice(spec.device, await system(), { tensorrt: options.tensorrt })
-  const loading: Loading = { spec, file, options, choice, log, signal, parameters: {} }
+  const loading: Loading = {
+    spec,
+    file,
+    ...(converted === undefined ? {} : { bytes: converted.bytes, origin: converted }),
+    options,
+    choice,
+    log,
+    signal,
+    parameters: {},
+  }
   const model = await openOrFallBack(loading)
-  if (log.isDebugEnabled) await logWarnings(file, spec.ref.name, log, signal)
+  if (log.isDebugEnabled && converted === undefined) await logWarnings(file, spec.ref.name, log, signal)
   return model
 }
 
@@ -69,7 +90,7 @@ async function open(loading: Loading): Promise<Model> {
   throwIfAborted(signal)
   const placedSession = session.session
   const { instances } = placedSession
-  Object.assign(parameters, describe(info, choice, session))
+  Object.assign(parameters, describe(info, choice, session), loading.origin?.parameters)
   const { device, device_reason, placement, placement_reason, run_us } = parameters
   log.info(
     { model: spec.ref.name, version: spec.ref.version, device, device_reason, placement, placement_reason, run_us },
@@ -81,7 +102,7 @@ async function open(loading: Loading): Promise<Model> {
   }
   return {
     metadata: {
-      platform: 'onnxruntime_onnx',
+      platform: loading.origin?.platform ?? 'onnxruntime_onnx',
       inputs: info.signature.inputs,
       outputs: info.signature.outputs,
       parameters,

@@ -3,6 +3,7 @@ import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from '
 import { dirname, isAbsolute, resolve, sep } from 'node:path'
 import { InferenceError, messageOf } from '../../src/runtime/index.ts'
 import { readModel } from './model-proto.ts'
+import type { ReadAt } from './wire-reader.ts'
 
 /** An input or output of the graph. `elementType` is ONNX's number; 0 where it is no tensor (sequence, map, optional). */
 export interface GraphValue {
@@ -53,7 +54,8 @@ export function readModelFile(file: string): OnnxFile {
     const stat = fstatSync(descriptor)
     if (stat.isDirectory()) throw bad(file, 'is a directory, not an ONNX file')
     refuseLookalikes(file, descriptor, stat.size)
-    const { externalLocations, hasGraph, ...model } = read(file, descriptor, stat.size)
+    const readAt: ReadAt = (target, offset, length, position) => readSync(descriptor, target, offset, length, position)
+    const { externalLocations, hasGraph, ...model } = read(file, readAt, stat.size)
     if (!hasGraph) throw bad(file, 'is no ONNX model: it holds no graph')
     const externalFiles = externalLocations.map((location) => externalFile(file, location))
     const missing = externalFiles.find((external) => !external.exists)
@@ -76,9 +78,21 @@ function open(file: string): number {
   }
 }
 
-function read(file: string, descriptor: number, size: number): ModelProto {
+/** The same of a model in memory, which keeps all its weights inside. */
+export function readModelBytes(name: string, bytes: Uint8Array): OnnxFile {
+  const readAt: ReadAt = (target, offset, length, position) => {
+    const part = bytes.subarray(position, position + length)
+    target.set(part, offset)
+    return part.byteLength
+  }
+  const { externalLocations, hasGraph, ...model } = read(name, readAt, bytes.byteLength)
+  if (!hasGraph || externalLocations.length > 0) throw bad(name, 'is no whole ONNX model in memory')
+  return { ...model, fileBytes: bytes.byteLength, externalFiles: [] }
+}
+
+function read(file: string, readAt: ReadAt, size: number): ModelProto {
   try {
-    return readModel(descriptor, size)
+    return readModel(readAt, size)
   } catch (reason) {
     if (!(reason instanceof InferenceError)) throw reason
     throw new InferenceError(reason.code, `model file '${file}': ${reason.message}`)

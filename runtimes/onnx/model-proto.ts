@@ -2,7 +2,7 @@
 import { InferenceError } from '../../src/runtime/index.ts'
 import type { GraphValue, ModelProto } from './model-file.ts'
 import { WireReader } from './wire-reader.ts'
-import type { Field } from './wire-reader.ts'
+import type { Field, ReadAt } from './wire-reader.ts'
 
 /** Subgraphs of If, Loop and Scan nest; a deeper file is hostile. */
 const deepestNesting = 32
@@ -13,7 +13,7 @@ const external = 1
  * Reads a ModelProto and skips every tensor's elements.
  * @throws InferenceError `failed_precondition` where the bytes are no protobuf
  */
-export function readModel(descriptor: number, size: number): ModelProto {
+export function readModel(read: ReadAt, size: number): ModelProto {
   const model: ModelProto = {
     irVersion: 0,
     producer: '',
@@ -27,7 +27,7 @@ export function readModel(descriptor: number, size: number): ModelProto {
     metadata: {},
     hasGraph: false,
   }
-  const reader = new WireReader(descriptor, size)
+  const reader = new WireReader(read, size)
   eachField(reader, size, (field) => readModelField(reader, field, size, model))
   return model
 }

@@ -23,12 +23,15 @@ export async function importOrt(): Promise<Ort> {
   }
 }
 
-/** @throws Error with onnxruntime's own text where it refuses the file */
-export async function openNative(file: string, options: NativeOptions): Promise<NativeSession> {
+/**
+ * @param model a file, or a whole model in memory
+ * @throws Error with onnxruntime's own text where it refuses the model
+ */
+export async function openNative(model: string | Uint8Array, options: NativeOptions): Promise<NativeSession> {
   const ort = await importOrt()
   ort.env.logLevel = 'fatal'
   const binding = findBinding()
-  return binding === undefined ? openPublic(ort, file, options) : openDirect(binding, file, options)
+  return binding === undefined ? openPublic(ort, model, options) : openDirect(binding, model, options)
 }
 
 /** The native class, as onnxruntime-node 1.17 to 1.30 have it: not part of its public API. */
@@ -36,6 +39,7 @@ interface BindingSession {
   readonly inputMetadata: readonly BindingValue[]
   readonly outputMetadata: readonly BindingValue[]
   loadModel(file: string, options: NativeOptions): void
+  loadModel(buffer: ArrayBufferLike, byteOffset: number, byteLength: number, options: NativeOptions): void
   run(feeds: Feeds, fetches: Readonly<Record<string, null>>, options: NativeOptions): Results
   dispose(): void
 }
@@ -55,11 +59,12 @@ interface Binding {
 
 const runOptions: NativeOptions = {}
 
-function openDirect(binding: Binding, file: string, options: NativeOptions): NativeSession {
+function openDirect(binding: Binding, model: string | Uint8Array, options: NativeOptions): NativeSession {
   binding.initOrt()
   const started = performance.now()
   const session = new binding.Session()
-  session.loadModel(file, options)
+  if (typeof model === 'string') session.loadModel(model, options)
+  else session.loadModel(model.buffer, model.byteOffset, model.byteLength, options)
   return {
     inputs: session.inputMetadata.map(fromBinding),
     outputs: session.outputMetadata.map(fromBinding),
@@ -101,9 +106,12 @@ function findBinding(): Binding | undefined {
 }
 
 /** The documented way; also what a test runs against the direct one. */
-export async function openPublic(ort: Ort, file: string, options: NativeOptions): Promise<NativeSession> {
+export async function openPublic(ort: Ort, model: string | Uint8Array, options: NativeOptions): Promise<NativeSession> {
   const started = performance.now()
-  const session = await ort.InferenceSession.create(file, options)
+  const { InferenceSession } = ort
+  const session = await (typeof model === 'string'
+    ? InferenceSession.create(model, options)
+    : InferenceSession.create(model, options))
   const Tensor = ort.Tensor
   return {
     inputs: session.inputMetadata.map(fromPublic),

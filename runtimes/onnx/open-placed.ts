@@ -1,6 +1,6 @@
 /** Opens a model's sessions where they run best: placement, threads and sessions, measured where the user leaves it open. */
 import { stat } from 'node:fs/promises'
-import type { DeviceChoice, Log, ModelSpec, PlacedSession, Placement } from '../../src/runtime/index.ts'
+import type { DeviceChoice, Log, ModelSpec, Parameters, PlacedSession, Placement } from '../../src/runtime/index.ts'
 import { place, usableCpus } from '../../src/runtime/index.ts'
 import { chooseParallelism, parallelRunUs } from './choose-parallelism.ts'
 import type { Parallelism, ParallelismFacts } from './choose-parallelism.ts'
@@ -19,6 +19,10 @@ const sessionModule = new URL('./session.js', import.meta.url)
 export interface Loading {
   readonly spec: ModelSpec
   readonly file: string
+  /** The model itself, where another runtime made it from its file. */
+  readonly bytes?: Uint8Array
+  /** What is told of that model in place of an ONNX file. */
+  readonly origin?: { readonly platform: string; readonly parameters: Parameters }
   readonly options: OnnxOptions
   readonly choice: DeviceChoice
   readonly log: Log
@@ -55,7 +59,7 @@ export async function openPlaced(loading: Loading): Promise<Measured> {
 }
 
 async function openAuto(loading: Loading): Promise<Measured> {
-  if ((await sizeOf(loading.file)) >= threadFileBytes) {
+  if ((await sizeOf(loading)) >= threadFileBytes) {
     const reason = `its file is larger than ${threadFileBytes / 1e6} MB`
     const all = { threads: usableCpus(), instances: 1, reason: 'its file is too large to be opened twice' }
     return openAs(loading, 'thread', givenParallelism(loading, 'thread') ?? all, reason)
@@ -173,11 +177,12 @@ async function measured(model: Placed, parallelism: Parallelism): Promise<Measur
 }
 
 function openIn(
-  { spec, file, options, choice, log, signal }: Loading,
+  { spec, file, bytes, options, choice, log, signal }: Loading,
   placement: Placement,
   { threads, instances }: Pick<Parallelism, 'threads' | 'instances'>,
 ): Promise<PlacedSession> {
-  const opening: OnnxSessionOptions = { file, native: nativeOptions(options, choice, threads) }
+  const native = nativeOptions(options, choice, threads)
+  const opening: OnnxSessionOptions = { file, ...(bytes === undefined ? {} : { bytes }), native }
   const { runTimeoutMs } = spec
   const limits = runTimeoutMs === undefined ? {} : { runTimeoutMs }
   return place(sessionModule, opening, placement, { instances, name: spec.ref.name, log, signal, ...limits })
@@ -192,7 +197,8 @@ function infoOf(session: PlacedSession): OnnxInfo {
   return session.info as OnnxInfo // what session.ts gives, cloned
 }
 
-async function sizeOf(file: string): Promise<number> {
+async function sizeOf({ file, bytes }: Loading): Promise<number> {
+  if (bytes !== undefined) return bytes.byteLength
   return (await stat(file).catch(() => undefined))?.size ?? 0 // the session says what is wrong with it
 }
 

@@ -4,7 +4,7 @@ import { InferenceError, messageOf } from '../../src/runtime/index.ts'
 import { fromNative, toNative } from './convert.ts'
 import { describeOpenError, shorten } from './errors.ts'
 import type { OnnxFile } from './model-file.ts'
-import { readModelFile } from './model-file.ts'
+import { readModelBytes, readModelFile } from './model-file.ts'
 import type { Feeds, NativeOptions, NativeSession } from './native-session.ts'
 import { openNative } from './native.ts'
 import type { OnnxSignature } from './signature.ts'
@@ -14,7 +14,10 @@ import { warmUp } from './warm-up.ts'
 
 /** What `open` takes: plain data, it crosses a thread border. */
 export interface OnnxSessionOptions {
+  /** Where the model is, or came from. */
   readonly file: string
+  /** The model itself, where it is not in the file. */
+  readonly bytes?: Uint8Array
   /** SessionOptions of onnxruntime. */
   readonly native: NativeOptions
 }
@@ -30,9 +33,9 @@ export interface OnnxInfo {
 
 /** @throws InferenceError `failed_precondition` that says what is wrong with the file */
 export async function open(options: unknown): Promise<Session & { readonly info: OnnxInfo }> {
-  const { file, native } = options as OnnxSessionOptions // made by index.ts
-  const description = readModelFile(file)
-  const session = await openFile(file, native, description)
+  const { file, bytes, native } = options as OnnxSessionOptions // made by open-placed.ts
+  const description = bytes === undefined ? readModelFile(file) : readModelBytes(file, bytes)
+  const session = await openFile({ file, source: bytes ?? file }, native, description)
   try {
     const signature = readSignature(file, session, description)
     const run = runner(session, signature)
@@ -48,9 +51,13 @@ export async function open(options: unknown): Promise<Session & { readonly info:
   }
 }
 
-async function openFile(file: string, native: NativeOptions, description: OnnxFile): Promise<NativeSession> {
+async function openFile(
+  { file, source }: { readonly file: string; readonly source: string | Uint8Array },
+  native: NativeOptions,
+  description: OnnxFile,
+): Promise<NativeSession> {
   try {
-    return await openNative(file, native)
+    return await openNative(source, native)
   } catch (reason) {
     if (reason instanceof InferenceError) throw reason
     throw describeOpenError(file, description, reason)

@@ -1,5 +1,4 @@
-/** Protobuf wire format read from a file descriptor, bounds-checked, skipping what nobody asks for. */
-import { readSync } from 'node:fs'
+/** Protobuf wire format read from a file or from memory, bounds-checked, skipping what nobody asks for. */
 import { InferenceError } from '../../src/runtime/index.ts'
 
 /** A field: its number, and where its value is. `end` is the end of a length-delimited value. */
@@ -19,16 +18,19 @@ const fixed64Type = 1
 const lengthType = 2
 const fixed32Type = 5
 
+/** Fills `target` from its `offset` with at most `length` bytes from `position` on; tells how many there were. */
+export type ReadAt = (target: Buffer, offset: number, length: number, position: number) => number
+
 export class WireReader {
-  readonly #descriptor: number
+  readonly #read: ReadAt
   readonly #size: number
   readonly #window = Buffer.alloc(windowBytes)
   #windowStart = 0
   #windowEnd = 0
   #position = 0
 
-  constructor(descriptor: number, size: number) {
-    this.#descriptor = descriptor
+  constructor(read: ReadAt, size: number) {
+    this.#read = read
     this.#size = size
   }
 
@@ -98,7 +100,7 @@ export class WireReader {
     const bytes = Buffer.alloc(length)
     let filled = 0
     while (filled < length) {
-      const read = readSync(this.#descriptor, bytes, filled, length - filled, this.#position + filled)
+      const read = this.#read(bytes, filled, length - filled, this.#position + filled)
       if (read === 0) throw this.#truncated(field.end)
       filled += read
     }
@@ -125,7 +127,7 @@ export class WireReader {
 
   #byte(): number {
     if (this.#position < this.#windowStart || this.#position >= this.#windowEnd) {
-      const read = readSync(this.#descriptor, this.#window, 0, windowBytes, this.#position)
+      const read = this.#read(this.#window, 0, windowBytes, this.#position)
       if (read === 0) throw this.#truncated(this.#position + 1)
       this.#windowStart = this.#position
       this.#windowEnd = this.#position + read

@@ -16,6 +16,7 @@ export {
 export type { GrpcCall } from './v2-grpc.ts'
 export { decodeGenerateRequest, encodeGenerateResponse, isInferenceBody } from './generate.ts'
 export { decodeGenerateResponse, encodeGenerateRequest } from './generate-client.ts'
+export { ProtoWriter } from './protobuf-writer.ts'
 export { decodeRawRequest } from './v2-raw.ts'
 export {
   decodePredictRequest,

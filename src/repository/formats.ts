@@ -45,6 +45,7 @@ export async function formatOfFile(path: string, name: string): Promise<string |
   if (lower === 'model.json')
     return /"(modelTopology|weightsManifest)"|-model"/.test(await head(path)) ? 'tfjs' : 'xgboost'
   if (lower.endsWith('.bst')) return (await head(path)).startsWith('tree') ? 'lightgbm' : 'xgboost'
+  if (lower === 'model.txt') return /^tree\s*\n/.test(await head(path)) ? 'lightgbm' : undefined
   const dot = lower.lastIndexOf('.')
   return dot <= 0 ? undefined : byExtension.get(lower.slice(dot))
 }

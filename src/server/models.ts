@@ -57,6 +57,13 @@ export function builtInRuntimes(): RuntimeRegistry {
     )
     .register(
       lazyRuntime({
+        name: 'trees',
+        formats: ['xgboost', 'lightgbm'],
+        specifier: new URL('../../runtimes/trees/index.js', import.meta.url).href,
+      }),
+    )
+    .register(
+      lazyRuntime({
         name: 'proxy',
         formats: ['proxy'],
         specifier: new URL('../../runtimes/proxy/index.js', import.meta.url).href,
