@@ -1,6 +1,6 @@
 /** From the options to one wire for each upstream. */
 import type { SecureContext } from 'node:tls'
-import { InferenceError, messageOf, type ModelSpec, type TensorMetadata } from '../../src/runtime/index.ts'
+import { InferenceError, type ModelSpec, type TensorMetadata } from '../../src/runtime/index.ts'
 import { GrpcUpstream } from './grpc-exchange.ts'
 import { HttpUpstream } from './http-exchange.ts'
 import type { ProxyOptions } from './options.ts'
@@ -70,24 +70,18 @@ export interface WireOptions {
   readonly outputs: () => readonly TensorMetadata[]
 }
 
-/** @throws InferenceError `failed_precondition` where gRPC is wanted and not installed */
-export async function openWires(addresses: readonly Address[], given: WireOptions): Promise<readonly Wire[]> {
-  const isGrpc = addresses.some(({ protocol }) => protocol.startsWith('grpc'))
-  const grpc = isGrpc ? await importGrpc() : undefined
+/** Nothing connects before the first call. */
+export function openWires(addresses: readonly Address[], given: WireOptions): readonly Wire[] {
   const target = targetOf(given)
-  const { tls, options } = given
-  return addresses.map(({ url, protocol }) => {
-    if (grpc !== undefined) {
-      const upstream = new GrpcUpstream(grpc, { url, tls, maxResponseBytes: options.max_response_bytes })
-      return protocol === 'grpc-v2' ? openV2Grpc(upstream, target) : openServingGrpc(upstream, target)
-    }
-    return openRest(url, protocol, target, given)
-  })
+  return addresses.map(({ url, protocol }) => openWire(url, protocol, target, given))
 }
 
-function openRest(url: string, protocol: Protocol, target: Target, { options, tls, outputs }: WireOptions): Wire {
+function openWire(url: string, protocol: Protocol, target: Target, { options, tls, outputs }: WireOptions): Wire {
   const { connect_timeout_ms: connectTimeoutMs, max_response_bytes: maxResponseBytes, health, binary } = options
-  const upstream = new HttpUpstream({ url, tls, connectTimeoutMs, maxResponseBytes })
+  const opening = { url, tls, connectTimeoutMs, maxResponseBytes }
+  if (protocol === 'grpc-v2') return openV2Grpc(new GrpcUpstream(opening), target)
+  if (protocol === 'grpc-v1') return openServingGrpc(new GrpcUpstream(opening), target)
+  const upstream = new HttpUpstream(opening)
   const { isBinary, paths, hasMetadata } = profileOf(options.profile)
   const readyPath = health.path ?? paths?.ready
   if (protocol === 'openai') return openOpenAi(upstream, target, { readyPath: readyPath ?? '/v1/models' })
@@ -100,13 +94,6 @@ function targetOf({ spec, options: { model, version } }: WireOptions): Target {
     local: spec.ref,
     remote: { name: model ?? spec.ref.name, ...(version === undefined ? {} : { version }) },
   }
-}
-
-async function importGrpc() {
-  return import('@grpc/grpc-js').catch((reason: unknown) => {
-    const text = `gRPC needs the package @grpc/grpc-js: npm install @grpc/grpc-js (${messageOf(reason)})`
-    throw new InferenceError('failed_precondition', text, { cause: reason })
-  })
 }
 
 function failed(message: string): InferenceError {

@@ -43,7 +43,7 @@ export async function openProxied(
     const addresses = readAddresses(launched === undefined ? options : { ...options, upstreams: launched.upstreams })
     const protocol = addresses[0]?.protocol ?? 'v2' // the plan asks for an address at least
     const known = { metadata: metadataOf(options, protocol, undefined) }
-    const open = (at: readonly Address[]): Promise<readonly Wire[]> =>
+    const open = async (at: readonly Address[]): Promise<readonly Wire[]> =>
       openWires(at, { spec, options, tls, outputs: () => known.metadata.outputs })
     const wires = launched === undefined ? await open(addresses) : await launched.wires(addresses, options, open)
     model = new ProxiedModel({ spec, options, log, wires, own, protocol, known, launched })
