@@ -112,7 +112,10 @@ export class Server {
     this.log = log
     this.#fetching = parts.fetching
     this.#sources = sources
-    this.#repository = new ModelRepository(log, { maxWaiting: config.maxQueueSize })
+    this.#repository = new ModelRepository(log, {
+      maxWaiting: config.maxQueueSize,
+      ...(config.memoryBudget === undefined ? {} : { budget: { bytes: config.memoryBudget } }),
+    })
     for (const { entry } of sources) this.#repository.announce(entry)
     const statistics = new Statistics()
     const responseCache = new ResponseCache(config.responseCacheBytes)
@@ -147,6 +150,7 @@ export class Server {
     this.own = {
       control: loader,
       objects: (state) => this.#control.become(state),
+      settled: () => this.#control.settled(),
       logSettings,
       metrics: async () => (await metrics.expose()).text,
     }
@@ -177,7 +181,11 @@ export class Server {
       signal: this.#abort.signal,
     }
     this.#predictorDoor = new PredictorDoor(
-      () => createRestApp({ ...rest, dataPlane: new DataPlane(this.#repository, observers, planeParts) }),
+      () => {
+        // Requests that were taken before a drain go on to the model.
+        const dataPlane = new DataPlane(this.#repository, observers, planeParts)
+        return createRestApp({ ...rest, dataPlane, isDraining: () => false })
+      },
       config.host,
       config.predictorPort,
     )
@@ -288,11 +296,15 @@ export class Server {
    * @param unloaded names of models that callers have unloaded: they are known, and not loaded
    */
   async load(unloaded: ReadonlySet<string> = new Set()): Promise<readonly ModelStatus[]> {
+    const { load, memoryBudget } = this.config
+    const isLazy = load === 'lazy' || (load === 'auto' && memoryBudget !== undefined)
     await this.#follower?.poll.begin(this.#sources)
     const models = await Promise.all(
       this.#sources.map(async ({ ref, entry }) => {
-        if (!unloaded.has(ref.name)) return this.#repository.load(entry, this.#abort.signal)
-        await this.#repository.unload(ref)
+        if (unloaded.has(ref.name)) await this.#repository.unload(ref)
+        else if (!isLazy || entry.isPinned === true || entry.estimateBytes === undefined)
+          return this.#repository.load(entry, this.#abort.signal)
+        else this.#repository.register(entry)
         return this.#repository.status(ref)
       }),
     )

@@ -78,8 +78,14 @@ interface Seen {
   readonly body: unknown
 }
 
+/** What a stub waits for, and who is told of its requests. */
+interface Hold {
+  gate: Promise<void>
+  onRequest: () => void
+}
+
 /** A transformer elsewhere: divides what comes by ten and asks the predictor, at the same path. */
-async function stub(predictor: () => string, seen: Seen[]): Promise<string> {
+async function stub(predictor: () => string, seen: Seen[], hold: Hold): Promise<string> {
   const server = createHttpServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -94,7 +100,9 @@ async function stub(predictor: () => string, seen: Seen[]): Promise<string> {
         body.instances === undefined
           ? { inputs: body.inputs?.map((input) => ({ ...input, data: tenth(input.data) })) }
           : { instances: body.instances.map(tenth) }
-      void post(`http://${predictor()}${request.url ?? ''}`, inner).then(({ status, answer }) => {
+      hold.onRequest()
+      const asked = hold.gate.then(() => post(`http://${predictor()}${request.url ?? ''}`, inner))
+      void asked.then(({ status, answer }) => {
         response.writeHead(status, { 'content-type': 'application/json', 'x-by': 'transformer' })
         response.end(JSON.stringify(answer))
       })
@@ -109,11 +117,12 @@ describe('a transformer elsewhere', () => {
   async function started(more = '', predictor = iris) {
     const seen: Seen[] = []
     let address = ''
-    const url = await stub(() => address, seen)
+    const hold: Hold = { gate: Promise.resolve(), onRequest: () => undefined }
+    const url = await stub(() => address, seen, hold)
     const text = `${service(predictor, 'flowers')}  transformer: {servable: {url: "${url}"}}\n${more}`
     const running = await start({ 'm.yaml': text })
     address = String(running.logged.find(({ fields }) => fields['predictor'] !== undefined)?.fields['predictor'])
-    return { ...running, seen }
+    return { ...running, seen, hold }
   }
 
   it('gets the requests of its service with path and headers, and finds the model behind it', async () => {
@@ -167,6 +176,22 @@ describe('a transformer elsewhere', () => {
     expect(seen.map(({ url }) => url)).toEqual([
       protocol === 'v1' ? '/v1/models/flowers:predict' : '/v2/models/flowers/infer',
     ])
+  })
+
+  it('still reaches the model while the server drains', async () => {
+    const { http, server, seen, hold } = await started()
+    let release = (): void => undefined
+    hold.gate = new Promise((resolve) => (release = resolve))
+    const came = new Promise<void>((resolve) => (hold.onRequest = resolve))
+    const running = post(`${http}/v1/models/flowers:predict`, { instances: [[63, 33, 60, 25]] })
+    await came
+    const closed = server.close()
+    const late = await post(`${http}/v1/models/flowers:predict`, rows)
+    expect(late.status).toBe(503)
+    release()
+    expect(await running).toEqual(predicted(2))
+    await closed
+    expect(seen).toHaveLength(1)
   })
 
   it('that is not there is 503 with Retry-After', async () => {
