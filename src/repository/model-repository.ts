@@ -98,10 +98,12 @@ export class ModelRepository implements Repository {
   }
 
   get isReady(): boolean {
-    for (const { slots, current } of this.#families.values()) {
-      for (const { state, isAnnounced, instance } of slots) {
+    for (const { slots, current, revision } of this.#families.values()) {
+      for (const { state, isAnnounced, hasBroken, instance } of slots) {
         // A version that came later does not count while another answers: its load must not take the server out of service.
-        const isAwaited = isAnnounced || current === undefined || current === instance
+        // Nor does a revision that was applied to the running server, unless it answered before.
+        const isAlone = revision === undefined ? current === undefined || current === instance : hasBroken
+        const isAwaited = isAnnounced || isAlone
         if ((state === 'loading' || state === 'failed') && isAwaited) return false
       }
     }

@@ -27,6 +27,8 @@ export interface OwnParts {
   readonly control: RepositoryControl
   /** @throws InferenceError where another change came first, or the state cannot be served */
   readonly objects: (state: DesiredState) => void
+  /** Waits for the loads that {@link objects} began. */
+  readonly settled: () => Promise<void>
   readonly logSettings: LogSettings
   metrics(): Promise<string>
 }

@@ -76,7 +76,7 @@ describe('servable serve --workers 2', () => {
   })
 
   it('applies manifests in all workers, whichever is asked, and in one that starts later', async () => {
-    const { url } = await serve('--no-banner')
+    const { cli, url } = await serve('--no-banner')
     const path = `${url}/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices/flowers`
     const text = `apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
@@ -102,6 +102,15 @@ spec: {predictor: {model: {modelFormat: {name: onnx}, storageUri: 'file://${iris
     expect(both.map((response) => response.status)).toEqual([200, 200])
     for (const { text: shownNow } of await askEach(path))
       expect(JSON.parse(shownNow)).toMatchObject({ metadata: { generation: 3 } })
+    const [victim] = await childrenOf(cli)
+    process.kill(victim ?? 0, 'SIGKILL')
+    await cli.logged('worker ended, it is restarted')
+    let isBack = false
+    const back = cli.logged('worker serves').then(() => (isBack = true))
+    const model = `${url}/v2/models/flowers`
+    while (!isBack) expect((await askEach(model, 2)).map(({ status }) => status)).toEqual([200, 200])
+    await back
+    expect((await askEach(model, 20)).map(({ status }) => status)).toEqual(Array(20).fill(200))
     expect((await fetch(path, { method: 'DELETE', headers: connection })).status).toBe(200)
     expect((await askEach(`${url}/v2/models/flowers`)).map(({ status }) => status)).toEqual(Array(6).fill(404))
   })

@@ -80,11 +80,18 @@ export class Control implements RestControl {
     })
     this.hosts.become(this.#planned.services)
     this.#services.adopt(this.#state, this.#planned, this.#manifests)
+    // So that conditions have the time of the change, not that of the next look at them.
+    parts.repository.onChange(({ ref }) => this.#note(ref.name))
   }
 
   /** Looks anew for the models of the services. */
   find(): ReturnType<ControlledServices['find']> {
     return this.#services.find()
+  }
+
+  /** Waits for the loads that {@link become} began. */
+  settled(): Promise<void> {
+    return this.#services.settled()
   }
 
   /**
@@ -330,6 +337,13 @@ export class Control implements RestControl {
       rollout: this.#services.rollout(object)?.report,
     })
     return { ...fields, conditions: this.#stamp(object, conditions) }
+  }
+
+  #note(model: string): void {
+    for (const object of this.#state.objects) {
+      const isOfModel = this.#services.rollout(object)?.model === model
+      if (isOfModel || (object.kind === 'InferenceGraph' && object.name === model)) this.#statusOf(object)
+    }
   }
 
   #isCluster(runtime: string, namespace: string): boolean {

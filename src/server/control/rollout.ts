@@ -47,6 +47,8 @@ export interface RolloutParts {
 interface Revision {
   readonly number: number
   isSearching: boolean
+  /** It answered once: what happens to it later is no matter of the rollout. */
+  wasReady: boolean
   /** Why there is nothing to load. */
   failure: string | undefined
   failedMs: number | undefined
@@ -58,6 +60,7 @@ export class Rollout {
   readonly #revisions = new Map<number, Revision>()
   #target: SourcedTarget
   #shares: readonly RevisionShare[] = []
+  readonly #loads = new Set<Promise<void>>()
   #isClosed = false
 
   /** @param target whose latest revision the server itself loads, where {@link adopt} says so */
@@ -70,7 +73,13 @@ export class Rollout {
   /** Takes the latest revision as one that others load. */
   adopt(): void {
     const { latest } = this.#target
-    this.#revisions.set(latest, { number: latest, isSearching: false, failure: undefined, failedMs: undefined })
+    this.#revisions.set(latest, {
+      number: latest,
+      isSearching: false,
+      wasReady: false,
+      failure: undefined,
+      failedMs: undefined,
+    })
     this.#shares = [{ revision: this.#nameOf(latest), percent: 100 }]
   }
 
@@ -82,7 +91,7 @@ export class Rollout {
 
   /** Called after each change of a state. */
   reconcile(): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || this.#parts.signal.aborted) return
     const { latest, previous, source } = this.#target
     this.#ensure(latest, source)
     if (previous !== undefined && this.#isPreviousWanted()) this.#ensure(previous.number, previous.source)
@@ -92,6 +101,11 @@ export class Rollout {
       this.#revisions.delete(number)
       void this.#parts.repository.removeRevision(this.#nameOf(number))
     }
+  }
+
+  /** Waits for the loads that were begun, whatever becomes of them. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#loads)
   }
 
   /** The number of the revision that has what no canary has; undefined where none is ready. */
@@ -131,19 +145,22 @@ export class Rollout {
   /** The latest one may be at fault. */
   #isPreviousWanted(): boolean {
     const { latest, percent = 100 } = this.#target
-    return percent < 100 || !this.#isReady(latest)
+    return percent < 100 || !(this.#isReady(latest) || this.#revisions.get(latest)?.wasReady === true)
   }
 
   #isReady(number: number): boolean {
     const { state } = this.#reportOf(number)
-    return state === 'Loaded' || state === 'Standby'
+    const isReady = state === 'Loaded' || state === 'Standby'
+    const revision = this.#revisions.get(number)
+    if (isReady && revision !== undefined) revision.wasReady = true
+    return isReady
   }
 
   #ensure(number: number, source: ObjectSource): void {
     if (this.#revisions.has(number)) return
-    const revision: Revision = { number, isSearching: true, failure: undefined, failedMs: undefined }
+    const revision: Revision = { number, isSearching: true, wasReady: false, failure: undefined, failedMs: undefined }
     this.#revisions.set(number, revision)
-    void this.#load(revision, source).catch((reason: unknown) => {
+    const done = this.#load(revision, source).catch((reason: unknown) => {
       if (this.#isClosed || this.#revisions.get(number) !== revision) return
       revision.isSearching = false
       revision.failure = messageOf(reason)
@@ -151,6 +168,8 @@ export class Rollout {
       log.error({ service, revision: this.#nameOf(number), reason: revision.failure }, 'revision cannot be loaded')
       this.reconcile()
     })
+    this.#loads.add(done)
+    void done.finally(() => this.#loads.delete(done))
   }
 
   async #load(revision: Revision, source: ObjectSource): Promise<void> {
@@ -165,10 +184,11 @@ export class Rollout {
       throw new InferenceError('failed_precondition', message)
     }
     const entries = found.map(({ entry }) => ({ ...entry, revision: name }))
-    for (const entry of entries) repository.announce(entry)
+    // Not announced: the server does not wait for it, and goes on being ready where it fails.
+    const loads = entries.map((entry) => repository.load(entry, signal))
     revision.isSearching = false
     this.reconcile()
-    await Promise.all(entries.map((entry) => repository.load(entry, signal)))
+    await Promise.all(loads)
     if (isWanted()) this.reconcile()
     else await repository.removeRevision(name)
   }

@@ -56,13 +56,13 @@ export class ControlledServices {
     }
   }
 
-  rollout(key: ObjectKey): Rollout | undefined {
-    return this.#rollouts.get(keyOf(key))
+  /** Waits for the loads that were begun. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#rollouts.values()].map((rollout) => rollout.settled()))
   }
 
-  /** Names of the models that are served. */
-  get models(): readonly string[] {
-    return [...this.#rollouts.values()].map(({ model }) => model)
+  rollout(key: ObjectKey): Rollout | undefined {
+    return this.#rollouts.get(keyOf(key))
   }
 
   /** Looks anew for the models that answer now. */

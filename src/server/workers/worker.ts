@@ -52,6 +52,8 @@ class GroupWorker {
   #program: WorkerProgram | undefined
   #server: Server | undefined
   #isLeaving = false
+  /** Its doors are open. */
+  #isOpen = false
   /** End the waits for the others, see {@link CloseOptions}. */
   readonly #waits = new Map<ClosingStep, () => void>()
 
@@ -94,6 +96,7 @@ class GroupWorker {
   async #start(start: Start): Promise<void> {
     this.#program = this.#open()
     const server = await this.#make(this.#program.config, start)
+    this.#isOpen = start.isFirst
     if (start.isFirst) this.send({ kind: 'listening', addresses: await server.listen() })
     const statuses = await server.load(new Set(start.unloaded))
     const hasFailed = statuses.some(({ state }) => state === 'failed')
@@ -102,6 +105,7 @@ class GroupWorker {
     this.send({ kind: 'loaded', models: statuses.length, isReady: isReady(server), hasFailed })
     if (!start.isFirst) {
       const ports = joinSchema.parse(await this.#exchange.ask({ kind: 'join' }))
+      this.#isOpen = true
       this.send({ kind: 'listening', addresses: await server.listen(ports) })
     }
     setInterval(() => void this.#tellSnapshot(), snapshotMs).unref()
@@ -133,7 +137,9 @@ class GroupWorker {
     if (server === undefined) throw new InferenceError('unavailable', 'this worker has not started')
     switch (work.kind) {
       case 'control':
-        return perform(server, work)
+        await perform(server, work)
+        // One that starts later opens its doors once it can answer what the others can.
+        return this.#isOpen ? undefined : server.own.settled()
       case 'settings':
         return updateSettings(server, work)
       case 'snapshot':

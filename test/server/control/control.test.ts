@@ -203,6 +203,28 @@ describe('a canary', () => {
     expect(await controlled.answerer()).toBe('iris-labels')
   })
 
+  it('is not undone by who unloads its model, nor loaded again by the end of the server', async () => {
+    const controlled = await applied('iris')
+    await controlled.apply(isvcText('iris-labels'))
+    await controlled.until(isReady)
+    await fetch(`${controlled.http}/v2/repository/models/flowers/unload`, { method: 'POST' })
+    expect(await controlled.answerer()).toMatch(/^[45]\d\d /)
+    expect(controlled.server.dataPlane.models().map(({ revision, state }) => [revision, state])).toEqual([
+      ['flowers-predictor-00002', 'unloaded'],
+    ])
+  })
+
+  it('of a new service that fails leaves the server ready', async () => {
+    const controlled = await start()
+    await controlled.apply(isvcText('nowhere'))
+    await controlled.until(isBlocked)
+    expect(controlled.server.dataPlane.isReady).toBe(true)
+    expect((await controlled.status())?.modelStatus.states).toEqual({
+      activeModelState: '',
+      targetModelState: 'FailedToLoad',
+    })
+  })
+
   it('is moved without a failed request', async () => {
     const controlled = await applied('iris')
     const seen = new Map<string, number>()
