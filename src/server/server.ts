@@ -123,7 +123,7 @@ export class Server {
     const counts = new GraphCounts()
     const tracing = tracingOf(config, process.env, log)
     this.#spans = tracing?.exporter
-    this.#payloads = payloadLogOf(config, parts.services, log)
+    this.#payloads = payloadLogOf(config, parts.services, log, isControlled(config))
     const metrics = new Metrics({
       version,
       models,
@@ -216,6 +216,7 @@ export class Server {
       graphs: this.#graphs,
       components: this.#components,
       limits: parts.limits,
+      payloads: this.#payloads,
       sources,
       config,
       log,

@@ -72,6 +72,7 @@ export class PayloadLog implements InferenceObserver {
   }
 
   onRequest(call: Call): void {
+    if (this.#targets.size === 0 && this.#others === undefined) return
     const { name } = call.request.model
     const target = this.#targets.get(name) ?? this.#others?.(name)
     if (target === undefined) return

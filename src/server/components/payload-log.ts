@@ -13,6 +13,7 @@ type Settings = Pick<ServeConfig, 'payloadLogUrl' | 'payloadLogMode' | 'payloadL
 const defaultNamespace = 'default'
 
 /**
+ * @param mayChange services with loggers may come while the server runs
  * @returns undefined where nothing is logged
  * @throws InferenceError `invalid_argument` where the URL of the settings is none
  */
@@ -20,12 +21,14 @@ export function payloadLogOf(
   settings: Settings,
   services: readonly PlannedService[],
   log: Log,
+  mayChange: boolean,
 ): PayloadLog | undefined {
   const { payloadLogUrl: url, payloadLogMode: mode, payloadLogHeaders } = settings
   if (url !== undefined && !(URL.canParse(url) && /^https?:$/.test(new URL(url).protocol))) {
     throw new InferenceError('invalid_argument', '--payload-log-url must be a URL that begins with http:// or https://')
   }
-  if (url === undefined && !services.some(({ loggers }) => Object.keys(loggers).length > 0)) return undefined
+  if (url === undefined && !mayChange && !services.some(({ loggers }) => Object.keys(loggers).length > 0))
+    return undefined
   const headers = payloadLogHeaders.map((name) => name.toLowerCase())
   const others = (model: string): PayloadTarget => ({
     url: url ?? '',

@@ -4,8 +4,10 @@ import type { Log } from '../../core/log.ts'
 import type { LimitTable } from '../../dataplane/service-limits.ts'
 import { noManifests, plan, readManifests, type Manifests, type Plan, type PlanOptions } from '../../kserve/index.ts'
 import type { ModelRepository } from '../../repository/model-repository.ts'
+import type { PayloadLog } from '../../telemetry/payload-log.ts'
 import type { Components } from '../components/components.ts'
 import { setLimits } from '../components/limits.ts'
+import { setLoggers } from '../components/payload-log.ts'
 import type { ServeConfig } from '../config.ts'
 import type { GivenGraphs } from '../graphs/definition.ts'
 import type { Graphs } from '../graphs/graphs.ts'
@@ -55,8 +57,9 @@ export interface ControlHost {
   readonly graphs: Graphs
   readonly components: Components
   readonly limits: LimitTable
+  readonly payloads: PayloadLog | undefined
   readonly sources: readonly ServedModelSource[]
-  readonly config: Pick<ServeConfig, 'domain'>
+  readonly config: Pick<ServeConfig, 'domain' | 'payloadLogUrl'>
   readonly log: Log
   readonly signal: AbortSignal
   readonly http: () => string | undefined
@@ -114,22 +117,22 @@ class ServiceParts {
   }
 
   become(planned: Plan): void {
-    const { limits, components, repository, log, signal } = this.#host
+    const { limits, components, payloads, repository, signal, config } = this.#host
     const before = new Map(this.#planned.services.map((service) => [service.model, service]))
     const after = new Set(planned.services.map(({ model }) => model))
-    for (const { model } of this.#planned.services) {
+    for (const service of this.#planned.services) {
+      const { model } = service
       if (after.has(model)) continue
       setLimits(limits, { model, limits: {} })
+      if (payloads !== undefined) setLoggers(payloads, { ...service, loggers: {} }, undefined)
       for (const name of components.remove(model)) void repository.forget(name)
     }
     this.#planned = planned
     for (const service of planned.services) {
-      const { model, components: wanted, loggers } = service
+      const { model, components: wanted } = service
       setLimits(limits, service)
       const known = before.get(model)
-      if (JSON.stringify(known?.loggers ?? {}) !== JSON.stringify(loggers)) {
-        log.warn({ service: service.name }, 'loggers of applied services take effect when the server starts anew')
-      }
+      if (payloads !== undefined) setLoggers(payloads, service, config.payloadLogUrl)
       if (JSON.stringify(known?.components ?? []) === JSON.stringify(wanted)) continue
       for (const name of components.remove(model)) void repository.forget(name)
       for (const { entry } of components.add(service, () => false)) void repository.load(entry, signal)

@@ -6,6 +6,7 @@ import { tensor } from '../../../src/core/tensor.ts'
 import { createServer, type Server, type ServerOptions } from '../../../src/server/server.ts'
 import { ManifestBench, service } from '../../kserve/support.ts'
 import { samples } from '../../paths.ts'
+import { isReady, isvcText, startControlled, v2Request } from '../control/support.ts'
 import { EventSink } from '../../telemetry/event-sink.ts'
 
 const bench = new ManifestBench()
@@ -114,6 +115,27 @@ describe('a logger of a manifest', () => {
     await server.close()
     expect(kinds(sink)).toEqual(expected)
     expect(sink.events[0]?.headers).toMatchObject({ 'ce-inferenceservicename': 'flowers', 'ce-namespace': 'garden' })
+  })
+
+  it('begins and ends with the service that is applied', async () => {
+    const sink = new EventSink()
+    sinks.push(sink)
+    const url = await sink.open()
+    const controlled = await startControlled()
+    open.push(controlled.server)
+    const ask = async (): Promise<void> => {
+      const body = JSON.stringify(v2Request)
+      expect((await fetch(`${controlled.http}/v2/models/flowers/infer`, { method: 'POST', body })).status).toBe(200)
+    }
+    await controlled.apply(isvcText('iris', [`logger: {mode: request, url: "${url}"}`]))
+    await controlled.until(isReady)
+    await ask()
+    await sink.until(1)
+    await controlled.apply(isvcText('iris'))
+    await controlled.until(isReady)
+    await ask()
+    await controlled.server.close()
+    expect(kinds(sink)).toEqual(['request'])
   })
 
   it('does not hold up a drain when its sink hangs', async () => {
