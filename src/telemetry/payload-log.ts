@@ -47,6 +47,7 @@ export class PayloadLog implements InferenceObserver {
   readonly #sinks = new Map<string, PayloadSink>()
   /** Calls that did not come as bytes, until their answer. */
   readonly #open = new WeakMap<Call, Logged>()
+  #openCount = 0
 
   constructor({ log, source, others }: PayloadLogOptions) {
     this.#log = log
@@ -84,9 +85,8 @@ export class PayloadLog implements InferenceObserver {
   }
 
   onResponse(call: Call, response: InferenceResponse): void {
-    const logged = this.#open.get(call)
+    const logged = this.#taken(call)
     if (logged === undefined) return
-    this.#open.delete(call)
     try {
       const { body, contentType } = encoded(Payload.ofResponse(response, 'v2'))
       this.#add(logged, 'response', body, contentType)
@@ -97,7 +97,7 @@ export class PayloadLog implements InferenceObserver {
 
   /** Only answers of 200 are logged, as by KServe's agent. */
   onError(call: Call): void {
-    this.#open.delete(call)
+    this.#taken(call)
   }
 
   /** Resolves when every event has been sent or given up. */
@@ -124,8 +124,18 @@ export class PayloadLog implements InferenceObserver {
       this.#add(logged, 'request', body, contentType ?? json)
     }
     if (target.mode === 'request') return
-    if (wire === undefined) this.#open.set(call, logged)
-    else wire.onAnswer = (body) => this.#add(logged, 'response', copied(body), wire.contentType ?? json)
+    if (wire === undefined) {
+      this.#open.set(call, logged)
+      this.#openCount += 1
+    } else wire.onAnswer = (body) => this.#add(logged, 'response', copied(body), wire.contentType ?? json)
+  }
+
+  /** What is known of a call that waits for its answer, for the last time. */
+  #taken(call: Call): Logged | undefined {
+    if (this.#openCount === 0) return undefined
+    const logged = this.#open.get(call)
+    if (this.#open.delete(call)) this.#openCount -= 1
+    return logged
   }
 
   #add({ sink, id, target, metadata }: Logged, kind: PayloadKind, body: Uint8Array, contentType: string): void {
