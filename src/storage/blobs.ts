@@ -67,7 +67,7 @@ async function knownBlob(
   return (await hasSize(path, Number(size))) ? { sha256, bytes: Number(size), path } : undefined
 }
 
-/** The blob is in its place before anything names it. */
+/** Named before it is in its place: killed in between, the next process finds a whole beginning, and downloads nothing. */
 async function keep(
   paths: CachePaths,
   partial: string,
@@ -76,9 +76,9 @@ async function keep(
 ): Promise<Blob> {
   const path = join(paths.blobs, sha256)
   await mkdir(paths.blobs, { recursive: true })
+  if (identity !== undefined) await writeWhole(join(paths.objects, identity), `${sha256} ${bytes}\n`)
   await rename(partial, path)
   await chmod(path, 0o444)
-  if (identity !== undefined) await writeWhole(join(paths.objects, identity), `${sha256} ${bytes}\n`)
   return { sha256, bytes, path }
 }
 

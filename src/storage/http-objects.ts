@@ -1,5 +1,6 @@
 /** One object over HTTP, from any byte on, as long as it stays the same (RFC 9110 §13–14). */
 import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import { InferenceError } from '../core/errors.ts'
 import type { HttpClient } from './http-client.ts'
 import type { Checksum, OpenedObject, StoredObject } from './store.ts'
@@ -52,6 +53,13 @@ export async function openOverHttp(
   const range = isResumed ? { range: rest, 'if-range': tag } : offset > 0 && isPinned ? { range: rest } : {}
   const answer = await client.get(url, { ...headers, ...range }, signal)
   const { statusCode = 0 } = answer
+  if (statusCode === 416 && offset > 0) {
+    answer.destroy()
+    // All of it is here already, where the server tells so; else from the start.
+    const [, whole] = /^bytes \*\/(\d+)$/.exec(answer.headers['content-range'] ?? '') ?? []
+    if (whole === String(offset)) return { offset, bytes: offset, body: Readable.from([]) }
+    return openOverHttp(client, { url, tag, isPinned, headers }, 0, signal, failure)
+  }
   if (statusCode === 412 || statusCode === 416) return dropped(answer)
   if (statusCode !== 200 && statusCode !== 206) {
     const error = failure(answer)

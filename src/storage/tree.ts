@@ -77,14 +77,15 @@ export async function makeTree(store: Store, plan: TreePlan, context: FetchConte
   await rm(staging, { recursive: true, force: true }) // of a process that was killed
   await mkdir(files, { recursive: true })
   try {
-    if (plan.archive === undefined) await linkObjects(store, plan.objects, files, context)
-    else await unpackObject(store, plan, files, context)
+    const archive = plan.archive === undefined ? undefined : await unpackObject(store, plan, files, context)
+    if (archive === undefined) await linkObjects(store, plan.objects, files, context)
     const manifest = await describe(staging)
     await writeFile(join(staging, manifestName), JSON.stringify(manifest), { flush: true })
     const tree = join(paths.trees, plan.key)
     await mkdir(paths.trees, { recursive: true })
     await rm(tree, { recursive: true, force: true }) // one that was damaged
     await rename(staging, tree)
+    if (archive !== undefined) await rm(archive, { force: true }) // its contents are in their place
     return manifest.bytes
   } catch (reason) {
     await rm(staging, { recursive: true, force: true }).catch(() => undefined)
@@ -140,9 +141,15 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   }
 }
 
-async function unpackObject(store: Store, plan: TreePlan, directory: string, context: FetchContext): Promise<void> {
+/** @returns the file of the archive */
+async function unpackObject(
+  store: Store,
+  plan: TreePlan,
+  directory: string,
+  context: FetchContext,
+): Promise<string | undefined> {
   const [object] = plan.objects
-  if (object === undefined) return
+  if (object === undefined) return undefined
   const blob = await fetchBlob(store, object, context)
   const { signal, limits } = context
   const kind = await actualKind(blob.path)
@@ -152,7 +159,7 @@ async function unpackObject(store: Store, plan: TreePlan, directory: string, con
   else if (kind !== undefined) await unpackTar(blob.path, directory, kind === 'tgz', options)
   else
     throw new InferenceError('invalid_argument', `${object.address} is no ${plan.archive ?? ''} archive by its bytes`)
-  await rm(blob.path, { force: true }) // its contents are here
+  return blob.path
 }
 
 async function describe(directory: string): Promise<Manifest> {
