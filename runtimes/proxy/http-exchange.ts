@@ -17,6 +17,11 @@ export interface HttpCall {
   readonly headers?: Readonly<Record<string, string>>
   /** Parts that are written one after the other. */
   readonly body?: readonly Uint8Array[]
+  /**
+   * On a connection of its own: a server may close a kept one just when it is used again, and a request that may have run is not
+   * sent again.
+   */
+  readonly isAlone?: boolean
 }
 
 export interface HttpOptions {
@@ -31,6 +36,8 @@ export class HttpUpstream {
   readonly url: string
   readonly #options: HttpOptions
   readonly #agent: Agent
+  /** Keeps no connections. */
+  readonly #fresh: Agent
   readonly #request: typeof requestHttp
 
   constructor(options: HttpOptions) {
@@ -38,9 +45,9 @@ export class HttpUpstream {
     this.url = options.url
     const isTls = options.url.startsWith('https:')
     const kept = { keepAlive: true, timeout: idleMs }
-    this.#agent = isTls
-      ? new TlsAgent({ ...kept, ...(options.tls === undefined ? {} : { secureContext: options.tls }) })
-      : new Agent(kept)
+    const secure = options.tls === undefined ? {} : { secureContext: options.tls }
+    this.#agent = isTls ? new TlsAgent({ ...kept, ...secure }) : new Agent(kept)
+    this.#fresh = isTls ? new TlsAgent(secure) : new Agent()
     this.#request = isTls ? requestHttps : requestHttp
   }
 
@@ -80,13 +87,17 @@ export class HttpUpstream {
    *
    * @throws UpstreamError where nobody answers, or the reason of the signal
    */
-  open({ method, path, headers, body = [] }: HttpCall, exchange: Exchange): Promise<IncomingMessage> {
+  open({ method, path, headers, body = [], isAlone = false }: HttpCall, exchange: Exchange): Promise<IncomingMessage> {
     const length = body.reduce((sum, part) => sum + part.byteLength, 0)
     const own = method === 'POST' ? { 'content-length': String(length) } : {}
     let outgoing: ClientRequest
     try {
       const all = { ...exchange.headers, ...headers, ...own }
-      outgoing = this.#request(`${this.url}${path}`, { method, agent: this.#agent, headers: all })
+      outgoing = this.#request(`${this.url}${path}`, {
+        method,
+        agent: isAlone ? this.#fresh : this.#agent,
+        headers: all,
+      })
     } catch (reason) {
       return Promise.reject(new InferenceError('invalid_argument', messageOf(reason), { cause: reason }))
     }
@@ -95,6 +106,7 @@ export class HttpUpstream {
 
   close(): void {
     this.#agent.destroy()
+    this.#fresh.destroy()
   }
 
   #head(outgoing: ClientRequest, body: readonly Uint8Array[], signal: AbortSignal): Promise<IncomingMessage> {

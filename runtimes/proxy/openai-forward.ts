@@ -8,6 +8,9 @@ import type { Exchange, ForwardedCall, ForwardedPiece, Headers } from './wire.ts
 /** An error's text is read as a whole: it may have to wait for the attempt at another upstream. */
 const longestErrorBytes = 64 * 1024
 
+/** What takes so long that a connection of its own costs nothing beside it. */
+const generating = /\/(completions|responses|messages)(\?|$)/
+
 /** An answer by which an upstream refuses: asked of another one, else passed on as it is. */
 export class ForwardedRefusal extends UpstreamError {
   readonly answer: ForwardedPiece
@@ -46,6 +49,7 @@ export async function* forwardTo(
         ...(call.accept === undefined ? {} : { accept: call.accept }),
       },
       body: [renamed(call, model)],
+      isAlone: generating.test(call.path),
     },
     exchange,
   )

@@ -1,6 +1,6 @@
 /**
- * Runs the clients of others against the built server: Triton's, KServe's, TensorFlow Serving's, and ones generated from
- * `proto/` and `/openapi.json`. Each suite has a Python environment with pinned packages; where that cannot be made the
+ * Runs the clients of others against the built server: Triton's, KServe's, TensorFlow Serving's, OpenAI's, and ones generated from
+ * `proto/` and `/openapi.json`; and the servers of others behind it: llama.cpp and MLServer, launched by it. Each suite has a Python environment with pinned packages; where that cannot be made the
  * suite prints why it is skipped. The last line is `N passed, N failed`, or begins with `skipped:` where nothing ran.
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -23,6 +23,8 @@ const testLimitMs = 8 * 60_000
 const environments = {
   common: { files: ['requirements.txt'] },
   kserve: { files: ['requirements-kserve.txt'] },
+  openai: { files: ['requirements-openai.txt'] },
+  mlserver: { files: ['requirements-mlserver.txt'] },
   tensorflow: { files: ['requirements-tensorflow.txt'], alone: ['tensorflow-serving-api==2.21.0'] },
 }
 const suites = [
@@ -35,6 +37,8 @@ const suites = [
     otherwise: { environment: 'common', name: 'TensorFlow Serving by stubs generated from proto/' },
     tests: ['test_tensorflow_serving.py'],
   },
+  { name: 'openai, and llama.cpp launched by Servable', environment: 'openai', tests: ['test_openai.py'] },
+  { name: 'scikit-learn by MLServer launched by Servable', environment: 'mlserver', tests: ['test_mlserver.py'] },
   { name: 'schemathesis', environment: 'common', tests: ['test_openapi.py'] },
 ]
 let passed = 0
@@ -145,6 +149,8 @@ async function startServers() {
     SERVABLE_GRPC: command.grpc,
     PROGRAM_HTTP: program.http,
     PROGRAM_GRPC: program.grpc,
+    SERVABLE_DIST: dist,
+    SERVABLE_SHARED: join(root, '..', 'shared'),
   }
 }
 
