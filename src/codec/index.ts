@@ -16,7 +16,9 @@ export {
 export type { GrpcCall } from './v2-grpc.ts'
 export { decodeGenerateRequest, encodeGenerateResponse, isInferenceBody } from './generate.ts'
 export { decodeGenerateResponse, encodeGenerateRequest } from './generate-client.ts'
+export { ProtoReader } from './protobuf-reader.ts'
 export { ProtoWriter } from './protobuf-writer.ts'
+export { datatypeOf, dtypeOf } from './tensorflow/types.ts'
 export { decodeRawRequest } from './v2-raw.ts'
 export {
   decodePredictRequest,

@@ -9,6 +9,7 @@ import { failed, type DiscoveredModel } from '../repository/discovered-model.ts'
 import { discover, refOf } from '../repository/layout.ts'
 import { entryFor, type Preparing } from '../repository/load-model.ts'
 import type { DefinedModel } from '../runtime/define-model.ts'
+import { importPlugin } from '../runtime/plugin.ts'
 import { lazyRuntime, RuntimeRegistry } from '../runtime/registry.ts'
 import { schedule, type ScheduledModel } from '../scheduling/scheduler.ts'
 import { isUri } from '../storage/index.ts'
@@ -69,6 +70,22 @@ export function builtInRuntimes(): RuntimeRegistry {
         specifier: new URL('../../runtimes/proxy/index.js', import.meta.url).href,
       }),
     )
+    .register(
+      lazyRuntime({
+        name: 'tensorflow',
+        formats: ['tensorflow'],
+        specifier: new URL('../../runtimes/tensorflow/index.js', import.meta.url).href,
+      }),
+    )
+}
+
+/**
+ * The runtimes of others that a server was given by name, looked for from the working directory.
+ *
+ * @throws InferenceError `failed_precondition` naming the one that cannot be imported
+ */
+export function importPlugins(specifiers: readonly string[]): Promise<readonly Runtime[]> {
+  return Promise.all(specifiers.map((specifier) => importPlugin(specifier, process.cwd())))
 }
 
 /** The runtimes of this package and others. */
