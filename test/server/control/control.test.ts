@@ -1,6 +1,7 @@
 /** KServe's objects of a running server: applied, shown, rolled out, deleted over its control API. */
 import { request } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
+import { createClient } from '../../../src/client/index.ts'
 import type { ServerOptions } from '../../../src/server/server.ts'
 import type { ControlledServer } from './support.ts'
 import { isBlocked, isReady, isvcText, services, startControlled, v2Request } from './support.ts'
@@ -175,6 +176,29 @@ describe('a canary', () => {
     expect(await controlled.answerer()).toBe('iris-labels')
   })
 
+  it('gets its share over every protocol, V1, V2 and gRPC', async () => {
+    const controlled = await applied('iris')
+    await controlled.apply(isvcText('iris-labels', ['canaryTrafficPercent: 20']))
+    await controlled.until(isReady)
+    const client = createClient(`grpc://${controlled.grpc}`)
+    const post = async (path: string, body: object) =>
+      (await fetch(`${controlled.http}${path}`, { method: 'POST', body: JSON.stringify(body) })).text()
+    const protocols: Readonly<Record<string, () => Promise<string>>> = {
+      v1: () => post('/v1/models/flowers:predict', { instances: [[6.3, 3.3, 6, 2.5]] }),
+      v2: () => post('/v2/models/flowers/versions/1/infer', v2Request),
+      grpc: async () => {
+        const { outputs } = await client.infer('flowers', { X: [[6.3, 3.3, 6, 2.5]] })
+        return outputs['label']?.datatype === 'BYTES' ? 'virginica' : ''
+      },
+    }
+    for (const [protocol, ask] of Object.entries(protocols)) {
+      let canary = 0
+      for (let asked = 0; asked < 100; asked++) if ((await ask()).includes('virginica')) canary += 1
+      expect({ protocol, isRight: Math.abs(canary - 20) <= 2 }).toEqual({ protocol, isRight: true })
+    }
+    client.close()
+  })
+
   it('that cannot be loaded leaves the earlier revision serving', async () => {
     const controlled = await applied('iris')
     await controlled.apply(isvcText('nowhere'))
@@ -305,6 +329,32 @@ describe('the control API', () => {
     expect((await exposed.call('GET', services)).code).toBe(404)
     const opened = await start({ host: '0.0.0.0', control: 'on' })
     expect((await opened.call('GET', services)).code).toBe(200)
+  })
+
+  it('refuses hostile texts with their line, and serves on', async () => {
+    const controlled = await applied('iris')
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x]',
+      ...Array.from(
+        { length: 9 },
+        (_, at) =>
+          `b${at}: &b${at} [${Array(9)
+            .fill(`*${at === 0 ? 'a' : `b${at - 1}`}`)
+            .join()}]`,
+      ),
+    ]
+    for (const text of [
+      bomb.join('\n'),
+      '['.repeat(10_000),
+      '{"a": '.repeat(10_000),
+      isvcText('iris', ['model: {}']),
+      'kind: 3',
+    ]) {
+      const { code, body } = await controlled.apply(text)
+      expect(code).toBe(422)
+      expect(body.message).toMatch(/^isvc\.yaml:\d+: /)
+    }
+    expect(await controlled.answerer()).toBe('iris')
   })
 
   it('answers unknown kinds, parts and methods', async () => {

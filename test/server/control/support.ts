@@ -46,10 +46,12 @@ export const services = '/apis/serving.kserve.io/v1beta1/namespaces/default/infe
 export class ControlledServer {
   readonly server: Server
   readonly http: string
+  readonly grpc: string
 
-  constructor(server: Server, http: string) {
+  constructor(server: Server, http: string, grpc: string) {
     this.server = server
     this.http = http
+    this.grpc = grpc
   }
 
   async call(method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<Answer> {
@@ -86,8 +88,8 @@ export class ControlledServer {
 
 export async function startControlled(options: ServerOptions = {}): Promise<ControlledServer> {
   const server = await createServer({ httpPort: 0, grpcPort: 0, logLevel: 'silent', ...options })
-  const { http } = await server.start()
-  return new ControlledServer(server, http)
+  const { http, grpc = '' } = await server.start()
+  return new ControlledServer(server, http, grpc)
 }
 
 export const isReady = ({ modelStatus }: Status): boolean => modelStatus.transitionStatus === 'UpToDate'
