@@ -167,6 +167,20 @@ export class DataPlane {
     return this.#repository.metadata(ref)
   }
 
+  /** Returns where a call would be taken. @throws InferenceError `not_found`, or `unavailable` while the model is not ready */
+  check(ref: ModelRef): void {
+    this.#repository.check(ref)
+  }
+
+  /**
+   * For who needs the metadata of a model that nobody has asked for yet: has it loaded.
+   *
+   * @returns undefined where it is known; rejects with the reason that callers read
+   */
+  wake(ref: ModelRef): Promise<void> | undefined {
+    return this.#repository.wake(ref)
+  }
+
   /** As Triton configures such a model. @throws InferenceError `not_found`, or `unavailable` while it is not ready */
   modelConfig(ref: ModelRef): ModelConfig {
     const metadata = this.metadata(ref)
@@ -191,7 +205,7 @@ export class DataPlane {
   ownStatistics(ref?: ModelRef): readonly ModelStatistics[] {
     const source = this.#statistics
     if (source === undefined) throw new InferenceError('unimplemented', 'statistics are not kept by this server')
-    if (ref !== undefined) this.metadata(ref)
+    if (ref !== undefined) this.check(ref)
     return this.#repository
       .list()
       .filter(({ state }) => state === 'ready')
@@ -292,7 +306,7 @@ export class DataPlane {
   #limit(call: Call, arrived: number): void {
     const timeout = timeoutOf(call.request)
     if (timeout === undefined) return
-    const { scheduling } = this.#repository.metadata(call.request.model)
+    const { scheduling } = this.#repository.peek(call.request.model) ?? {}
     if (scheduling?.queuePolicy !== undefined || scheduling?.queuePolicies !== undefined) call.timeoutMs = timeout
     else call.deadline = Math.min(call.deadline ?? Infinity, arrived + timeout)
   }

@@ -49,8 +49,11 @@ export function implementInference(door: Door, options: GrpcOptions): UntypedSer
     ServerReady: () => encodeFlag(door.isReady),
     ModelReady: (request) => encodeFlag(isModelReady(door, request)),
     ServerMetadata: () => serverMetadata,
-    ModelMetadata: (request) =>
-      encodeModelMetadata(dataPlane.metadata(decodeModelRef(request, 'ModelMetadataRequest'))),
+    ModelMetadata: async (request) => {
+      const ref = decodeModelRef(request, 'ModelMetadataRequest')
+      await dataPlane.wake(ref)
+      return encodeModelMetadata(dataPlane.metadata(ref))
+    },
     ModelInfer: (request, context) => infer(door, request, context),
     ...managementHandlers(door),
     ...Object.fromEntries(sharedMemoryMethods.map((method) => [method, sharedMemoryHandler(method)])),
@@ -65,7 +68,7 @@ export function implementInference(door: Door, options: GrpcOptions): UntypedSer
 function isModelReady(door: Door, request: Buffer): boolean {
   const ref = decodeModelRef(request, 'ModelReadyRequest')
   try {
-    door.dataPlane.metadata(ref)
+    door.dataPlane.check(ref)
     return !door.isDraining
   } catch (reason) {
     const { code } = InferenceError.from(reason)

@@ -34,8 +34,10 @@ export function managementHandlers({ dataPlane }: Door): Readonly<Record<string,
       return isKServe ? encodeMessage(kserveControlResponse, { model_name: model, is_done: true }) : nothing
     }
   return {
-    ModelConfig: (bytes) => {
-      const config = dataPlane.modelConfig(decodeModelRef(bytes, 'ModelConfigRequest'))
+    ModelConfig: async (bytes) => {
+      const ref = decodeModelRef(bytes, 'ModelConfigRequest')
+      await dataPlane.wake(ref)
+      const config = dataPlane.modelConfig(ref)
       return encodeMessage(modelConfigResponse, { config })
     },
     ModelStatistics: async (bytes) => {

@@ -46,17 +46,20 @@ export function implementPrediction(door: Door): UntypedServiceImplementation {
 type Call = (door: Door, bytes: Buffer, context: GrpcContext) => Promise<Uint8Array>
 
 function counted(door: Door, call: Call): UnaryHandler {
-  return (bytes, context) => {
+  const answer: UnaryHandler = (bytes, context) => {
     try {
       door.refuseWhileDraining()
       return call(door, bytes, context)
     } catch (reason) {
       const { name, version } = peekModelSpec(bytes)
       const ref = version === undefined ? { name } : { name, version }
+      const waking = door.dataPlane.wake(ref) // never loaded: its signature is needed
+      if (waking !== undefined) return waking.then(() => answer(bytes, context))
       door.metrics?.countRefusal(ref, 'grpc-v1', 'infer', InferenceError.from(reason).code)
       throw reason
     }
   }
+  return answer
 }
 
 function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
@@ -125,12 +128,13 @@ function checkOutputs(filter: readonly string[], { outputs }: ServedMetadata): v
   }
 }
 
-function describe(door: Door, bytes: Buffer): Uint8Array {
+async function describe(door: Door, bytes: Buffer): Promise<Uint8Array> {
   const { spec, fields } = decodeModelMetadataRequest(bytes)
   if (fields.length === 0) throw invalid('GetModelMetadataRequest must specify at least one metadata_field')
   for (const field of fields) {
     if (field !== 'signature_def') throw invalid(`Metadata field ${field} is not supported`)
   }
+  await door.dataPlane.wake(refOf(door, spec))
   const served = servedModel(door, refOf(door, spec))
   return encodeModelMetadataResponse({ name: spec.name, version: served.ref.version, signatureName: '' }, served)
 }

@@ -1,10 +1,12 @@
 /** One version of a model as it was found on disk: what to load, or why it cannot be. */
 import { stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { ModelRef } from '../core/inference.ts'
 import type { DeviceRequest, ModelSpec, PlacementRequest } from '../core/model.ts'
 import type { ImageOptions } from '../hooks/image-options.ts'
 import type { LabelsOptions } from '../hooks/labels-options.ts'
+import { isFileSpecifier } from '../runtime/plugin.ts'
 import type { SchedulingOptions } from '../core/scheduling.ts'
 import { candidateOfFile, stemOf, type Candidate, type DirectoryListing } from './directory-listing.ts'
 import { unservedReason } from './formats.ts'
@@ -46,6 +48,8 @@ export type DiscoveredModel =
       readonly versionLabels?: Readonly<Record<string, number>>
       /** Without a request for so long it is unloaded until the next one. */
       readonly idleMs?: number
+      /** Not unloaded for others. */
+      readonly isPinned?: boolean
     }
   | {
       readonly kind: 'failed'
@@ -122,7 +126,7 @@ export async function discoveredModel(
     spec: specOf(found.ref, chosen, yaml, defaults),
     root: found.root,
     source,
-    ...(yaml.runtime === undefined ? {} : { runtime: yaml.runtime }),
+    ...runtimeOf(found.declared),
     hooks: [
       ...(defaults.hooks ?? []),
       ...hooks,
@@ -131,6 +135,7 @@ export async function discoveredModel(
     ...(config === undefined ? {} : { config }),
     ...warmUpOf(found.declared),
     ...(idleMs === undefined ? {} : { idleMs }),
+    ...(yaml.pinned === true ? { isPinned: true } : {}),
     ...(yaml.version_labels === undefined ? {} : { versionLabels: yaml.version_labels }),
   }
 }
@@ -155,6 +160,15 @@ function specOf(ref: Required<ModelRef>, chosen: Candidate, yaml: ModelYaml, def
     ...(yaml.response_cache === true ? { isCached: true } : {}),
     options: yaml.options ?? {},
   }
+}
+
+/** A runtime's file is named beside the model.yaml that names it. */
+function runtimeOf(declared: readonly Declared[]): { readonly runtime?: string } {
+  const owner = declared.findLast(({ yaml }) => yaml.runtime !== undefined)
+  const runtime = owner?.yaml.runtime
+  if (owner === undefined || runtime === undefined) return {}
+  if (runtime.startsWith('file:')) return { runtime: fileURLToPath(runtime) }
+  return { runtime: isFileSpecifier(runtime) ? resolve(owner.directory, runtime) : runtime }
 }
 
 function warmUpOf(declared: readonly Declared[]): { readonly warmUp?: DeclaredWarmUp } {

@@ -27,6 +27,10 @@ export interface ModelEntry {
   readonly runtime: string
   /** Where it comes from: a path, for messages. */
   readonly source?: string
+  /** Memory that it will hold, in bytes, as far as can be told before it is loaded. */
+  estimateBytes?(): Promise<number>
+  /** Stays loaded where others must leave. */
+  readonly isPinned?: boolean
   /** Without a request for so long it is unloaded, and loaded again by the next one; never where absent. Milliseconds. */
   readonly idleMs?: number
   /** @throws InferenceError with the reason that operators and callers read */

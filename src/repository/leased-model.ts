@@ -10,7 +10,8 @@ import type { ServedMetadata } from './status.ts'
 
 /** What takes the calls of one version, loaded or not yet. */
 export interface Leasable {
-  readonly served: ServedMetadata
+  /** Absent while it was never loaded. */
+  readonly served: ServedMetadata | undefined
   /** False while the loaded model says that it cannot answer. */
   readonly isReady?: boolean
   /** Runs `work` on the loaded model; the model is not closed before it ends. */

@@ -5,11 +5,13 @@ import type { Hooks, Model, ModelSpec, Runtime } from '../core/model.ts'
 import type { Signature } from '../core/signature.ts'
 import { createImageHook } from '../hooks/image-hook.ts'
 import { createClassNames, createLabelsHook } from '../hooks/labels-hook.ts'
+import { hookFile } from '../hooks/hook-file.ts'
 import { loadModuleHook } from '../hooks/module-hook.ts'
 import type { WarmUpRequest } from '../scheduling/preparation.ts'
 import type { ScheduledModel } from '../scheduling/scheduler.ts'
 import type { DeclaredHook, DiscoveredModel } from './discovered-model.ts'
 import type { LoadedModel, ModelEntry } from './entry.ts'
+import { isFileSpecifier, namedRuntime } from '../runtime/plugin.ts'
 import { outerSignature } from './served-metadata.ts'
 import { createConfigHooks } from './triton/config-hooks.ts'
 import { warmUpRequests } from './warm-up-requests.ts'
@@ -47,11 +49,16 @@ export function entryFor(discovered: DiscoveredModel, options: LoadOptions): Mod
     runtime: runtimeName(discovered, options.registry),
     source: discovered.source,
     ...(discovered.idleMs === undefined ? {} : { idleMs: discovered.idleMs }),
+    ...(discovered.isPinned === true ? { isPinned: true } : {}),
+    estimateBytes: async () => (await runtimeOf(discovered, options.registry).estimateBytes?.(discovered.spec)) ?? 0,
     load: (signal) => loadFound(discovered, options, signal),
   }
 }
 
 async function loadFound(found: FoundModel, options: LoadOptions, signal: AbortSignal): Promise<LoadedModel> {
+  // Code that a model brings lies in its directory, as its hooks do.
+  if (found.runtime !== undefined && isFileSpecifier(found.runtime))
+    await hookFile('runtime', found.runtime, found.root)
   const model = await runtimeOf(found, options.registry).load(found.spec, options.log, signal)
   try {
     const hooks = await createHooks(found, model.metadata, options.log)
@@ -97,8 +104,8 @@ async function createHook(hook: DeclaredHook, found: FoundModel, inner: Signatur
   }
 }
 
-function runtimeOf({ runtime, spec }: FoundModel, registry: RuntimeSource): Runtime {
-  return runtime === undefined ? registry.forFormat(spec.format) : registry.forName(runtime)
+function runtimeOf({ runtime, spec, root }: FoundModel, registry: RuntimeSource): Runtime {
+  return runtime === undefined ? registry.forFormat(spec.format) : namedRuntime(runtime, root, registry)
 }
 
 /** For tables and metrics: what the load would say of a missing runtime is left to the load. */

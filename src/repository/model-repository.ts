@@ -5,6 +5,7 @@ import { silentLog, type Log } from '../core/log.ts'
 import type { ModelEntry } from './entry.ts'
 import type { Leasable } from './leased-model.ts'
 import { Limiter } from '../core/limiter.ts'
+import { MemoryBudget, type BudgetOptions } from './memory-budget.ts'
 import { ModelSlot } from './model-slot.ts'
 import type { ModelHandle, Repository } from './repository.ts'
 import type { ModelStatus, ServedMetadata, StandbyReason } from './status.ts'
@@ -22,6 +23,8 @@ export interface RepositoryOptions {
   readonly timers?: Timers
   /** Requests that may wait for the load of a model in standby; at least one may. */
   readonly maxWaiting?: number
+  /** Memory that loaded models may hold together; unlimited where absent. */
+  readonly budget?: Omit<BudgetOptions, 'timers'>
 }
 
 /** The share of a revision in the requests of a name, 0 to 100. */
@@ -62,12 +65,17 @@ export class ModelRepository implements Repository {
   readonly #limiter = new Limiter(concurrentLoads)
   readonly #timers: Timers
   readonly #maxWaiting: number
+  readonly #budget: MemoryBudget | undefined
   #isClosed = false
 
-  constructor(log: Log = silentLog, { timers = systemTimers, maxWaiting = defaultMaxWaiting }: RepositoryOptions = {}) {
+  constructor(
+    log: Log = silentLog,
+    { timers = systemTimers, maxWaiting = defaultMaxWaiting, budget }: RepositoryOptions = {},
+  ) {
     this.#log = log
     this.#timers = timers
     this.#maxWaiting = maxWaiting
+    this.#budget = budget === undefined ? undefined : new MemoryBudget({ ...budget, timers })
   }
 
   /** Two Map look-ups at most and a counter: this is on the path of every request. */
@@ -81,11 +89,22 @@ export class ModelRepository implements Repository {
   }
 
   metadata(ref: ModelRef): ServedMetadata {
-    const instance = instanceOf(this.#find(ref.name), ref)
-    if (instance === undefined) throw this.#unavailable(ref)
-    if (instance.isReady === false) throw new InferenceError('unavailable', `Model with name ${ref.name} is not ready.`)
-    const { served } = instance
+    const { served } = this.#answering(ref)
+    if (served === undefined) throw new InferenceError('unavailable', `Model with name ${ref.name} is not loaded yet.`)
     return ref.version === undefined ? served : { ...served, versions: [served.ref.version] }
+  }
+
+  peek(ref: ModelRef): ServedMetadata | undefined {
+    return instanceOf(this.#find(ref.name), ref)?.served
+  }
+
+  check(ref: ModelRef): void {
+    this.#answering(ref)
+  }
+
+  wake(ref: ModelRef): Promise<void> | undefined {
+    const instance = instanceOf(this.#find(ref.name), ref)
+    return instance === undefined || instance.served !== undefined ? undefined : instance.use(() => Promise.resolve())
   }
 
   status(ref: ModelRef): ModelStatus {
@@ -108,6 +127,17 @@ export class ModelRepository implements Repository {
       }
     }
     return true
+  }
+
+  /** Makes a version known that its first request loads. */
+  register(entry: ModelEntry): void {
+    this.#slot(entry).register(entry)
+  }
+
+  /** Memory that models hold, and may hold; undefined where there is no limit. */
+  get memory(): { readonly usedBytes: number; readonly budgetBytes: number } | undefined {
+    const budget = this.#budget
+    return budget === undefined ? undefined : { usedBytes: budget.usedBytes, budgetBytes: budget.bytes }
   }
 
   /** Makes a version known before its load is asked for: it is listed, and nothing is ready yet. */
@@ -197,8 +227,17 @@ export class ModelRepository implements Repository {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#budget?.close()
     const families = new Set([...this.#families.values(), ...this.#revisions.values()])
     await Promise.all([...families].flatMap(({ slots }) => slots.map((slot) => slot.unload())))
+  }
+
+  /** What takes the calls. @throws InferenceError where nothing does */
+  #answering(ref: ModelRef): Leasable {
+    const instance = instanceOf(this.#find(ref.name), ref)
+    if (instance === undefined) throw this.#unavailable(ref)
+    if (instance.isReady !== false) return instance
+    throw new InferenceError('unavailable', `Model with name ${ref.name} is not ready.`)
   }
 
   /** A revision also answers to its own name, whatever its share. */
@@ -222,6 +261,7 @@ export class ModelRepository implements Repository {
         limiter: this.#limiter,
         timers: this.#timers,
         maxWaiting: this.#maxWaiting,
+        budget: this.#budget,
         changed: ({ status }) => {
           settle(family)
           this.#tell(status)

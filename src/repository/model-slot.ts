@@ -225,6 +225,7 @@ export class ModelSlot {
 
   #swap(entry: ModelEntry, loaded: LoadedModel, claim: Claim | undefined): void {
     const old = this.#instance instanceof LeasedModel ? this.#instance : undefined
+    const standIn = this.#instance instanceof StandbyModel ? this.#instance : undefined
     const instance = new LeasedModel(this.ref, loaded, this.#isTimed(entry) ? this.#around.timers.now : undefined)
     this.#instance = instance
     this.#entry = entry
@@ -247,7 +248,7 @@ export class ModelSlot {
       old === undefined ? 'model loaded' : 'model reloaded',
     )
     if (old !== undefined) this.#retire(old)
-    if (claim !== undefined) this.#settle(claim, instance, entry)
+    if (claim !== undefined) this.#settle(claim, instance, standIn, entry)
     loaded.model.onFailure?.((reason) => this.#breakDown(instance, entry, reason))
     this.#watch(instance, entry)
   }
@@ -257,13 +258,19 @@ export class ModelSlot {
     return idleMs !== undefined || this.#around.budget !== undefined
   }
 
-  #settle(claim: Claim, instance: LeasedModel, { isPinned = false }: ModelEntry): void {
+  /** @param standIn whose calls shall not find the model gone again */
+  #settle(
+    claim: Claim,
+    instance: LeasedModel,
+    standIn: StandbyModel | undefined,
+    { isPinned = false }: ModelEntry,
+  ): void {
     this.#claims.set(instance, claim)
     this.#measuredBytes = instance.handle.model.memoryBytes
     claim.settle(this.#measuredBytes, {
       isPinned,
       get isBusy() {
-        return instance.isBusy
+        return instance.isBusy || standIn?.isAwaited === true
       },
       get lastUse() {
         return instance.lastUse
@@ -283,10 +290,11 @@ export class ModelSlot {
   async #wake(entry: ModelEntry): Promise<void> {
     // What is freed first need not be there twice.
     await Promise.all(this.#retiring)
-    if (!(this.#instance instanceof StandbyModel)) return
+    const before = this.#instance
+    if (!(before instanceof StandbyModel)) return
     this.#isAsked = true
     await (this.#loading?.done ?? this.load(entry, undefined)).finally(() => (this.#isAsked = false))
-    if (!(this.#instance instanceof StandbyModel)) return
+    if (this.#instance !== before) return // loaded, though perhaps unloaded for another one since
     const { name, version } = this.ref
     const message = `Model with name ${name} is not ready. Version ${version} failed to load: ${this.#reason ?? 'no reason is known'}`
     throw new InferenceError('unavailable', message)

@@ -53,6 +53,8 @@ const keys = z.strictObject({
   /** With `placement: process`: a run that takes longer is taken for hung and its process is killed. Default 300. */
   run_timeout_seconds: z.number().positive().max(86_400).optional(),
   limits: limits.optional(),
+  /** With a memory budget: loaded at the start, and not unloaded for others. */
+  pinned: z.boolean().optional(),
   /** Without a request for so long it is unloaded, and loaded again by the next one. */
   idle_seconds: z.number().positive().max(31_536_000).optional(),
   /** How requests wait and share runs. */

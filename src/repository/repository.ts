@@ -19,6 +19,15 @@ export interface Repository {
   use<T>(ref: ModelRef, work: (model: ModelHandle) => Promise<T>): Promise<T>
   /** @throws InferenceError `not_found`, or `unavailable` while not ready */
   metadata(ref: ModelRef): ServedMetadata
+  /** The same where it is known, undefined where it is not. */
+  peek(ref: ModelRef): ServedMetadata | undefined
+  /** Returns where a call would be taken. @throws InferenceError as `metadata`, but not for what its first request loads */
+  check(ref: ModelRef): void
+  /**
+   * Has a model loaded that answers and was never loaded, for who needs its metadata.
+   * @returns undefined where nothing is to be waited for; rejects with the reason that callers read
+   */
+  wake(ref: ModelRef): Promise<void> | undefined
   /** @throws InferenceError `not_found` */
   status(ref: ModelRef): ModelStatus
   list(): readonly ModelStatus[]

@@ -1,5 +1,6 @@
 /** A model that answers and is not loaded: the next call loads it, and those that come meanwhile wait for the same load. */
 import { InferenceError } from '../core/errors.ts'
+import type { ModelRef } from '../core/inference.ts'
 import type { Leasable } from './leased-model.ts'
 import type { ModelHandle } from './repository.ts'
 import type { ServedMetadata } from './status.ts'
@@ -13,7 +14,9 @@ const retryAfterMs = 1000
 
 /** What stands behind a model in standby. */
 export interface StandbyParts {
-  readonly served: ServedMetadata
+  readonly ref: Required<ModelRef>
+  /** Absent where it was never loaded. */
+  readonly served: ServedMetadata | undefined
   /** Loads the model. @throws InferenceError with the reason that callers read */
   readonly wake: () => Promise<void>
   /** What takes calls now; undefined where the model was unloaded for good. */
@@ -25,7 +28,7 @@ export interface StandbyParts {
 
 export class StandbyModel implements Leasable {
   readonly #parts: StandbyParts
-  #served: ServedMetadata
+  #served: ServedMetadata | undefined
   #waking: Promise<void> | undefined
   #waiting = 0
   #failures = 0
@@ -36,12 +39,17 @@ export class StandbyModel implements Leasable {
     this.#served = parts.served
   }
 
-  get served(): ServedMetadata {
+  get served(): ServedMetadata | undefined {
     return this.#served
   }
 
+  /** True while calls wait for the model, also once it is loaded: until the last one has its lease. */
+  get isAwaited(): boolean {
+    return this.#waiting > 0
+  }
+
   announce(versions: readonly string[]): void {
-    this.#served = { ...this.#served, versions }
+    if (this.#served !== undefined) this.#served = { ...this.#served, versions }
   }
 
   /**
@@ -49,7 +57,7 @@ export class StandbyModel implements Leasable {
    * @throws InferenceError `resource_exhausted` where too many wait; `unavailable` where the load failed, or has just failed
    */
   async use<T>(work: (model: ModelHandle) => Promise<T>): Promise<T> {
-    const { name } = this.#served.ref
+    const { name } = this.#parts.ref
     if (this.#waiting >= Math.max(1, this.#parts.maxWaiting)) {
       const message = `model '${name}' is being loaded and ${this.#waiting} requests wait for it already`
       throw new InferenceError('resource_exhausted', message, { retryAfterMs })
@@ -58,19 +66,21 @@ export class StandbyModel implements Leasable {
     try {
       this.#waking ??= this.#wake().finally(() => (this.#waking = undefined))
       await this.#waking
+      const current = this.#parts.current()
+      if (current === undefined) {
+        throw new InferenceError('unavailable', `Model with name ${name} is not ready. It was unloaded.`)
+      }
+      return current.use(work) // its lease is taken before the next line
     } finally {
       this.#waiting -= 1
     }
-    const current = this.#parts.current()
-    if (current !== undefined) return current.use(work)
-    throw new InferenceError('unavailable', `Model with name ${name} is not ready. It was unloaded.`)
   }
 
   async #wake(): Promise<void> {
     const { timers, wake } = this.#parts
     const leftMs = this.#retryAt - timers.now()
     if (leftMs > 0) {
-      const message = `Model with name ${this.#served.ref.name} is not ready. It failed to load a moment ago.`
+      const message = `Model with name ${this.#parts.ref.name} is not ready. It failed to load a moment ago.`
       throw new InferenceError('unavailable', message, { retryAfterMs: leftMs })
     }
     try {

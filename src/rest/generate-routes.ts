@@ -42,9 +42,10 @@ function addRoute(app: FastifyInstance, door: Door, path: string, answer: Answer
   }
   post<ModelParams>(app, path, {
     check: () => refuseWhileDraining(door),
-    answer: (request, reply) => {
+    answer: async (request, reply) => {
       let generation: Generation
       try {
+        await door.dataPlane.wake(refOf(request.params))
         generation = decode(door, request)
       } catch (reason) {
         refuseCall(request, reply, reason)

@@ -17,7 +17,8 @@ export function addManagementRoutes(app: FastifyInstance, door: Door): void {
     return reply
   })
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
-    get<ModelParams>(app, `${path}/config`, ({ params }, reply) => {
+    get<ModelParams>(app, `${path}/config`, async ({ params }, reply) => {
+      await door.dataPlane.wake(refOf(params))
       sendJson(reply, door.dataPlane.modelConfig(refOf(params)))
     })
     get<ModelParams>(app, `${path}/stats`, async ({ params }, reply) => {

@@ -36,7 +36,7 @@ function addMetadataRoute(
   refOf: (params: VersionedModel, request: FastifyRequest) => ModelRef,
 ): void {
   app.get<{ Params: VersionedModel }>(path, (request, reply) => {
-    sendJson(reply, describeSignature(door, refOf(request.params, request)))
+    return describeSignature(door, refOf(request.params, request)).then((signature) => sendJson(reply, signature))
   })
   app.route({
     method: ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
@@ -48,8 +48,9 @@ function addMetadataRoute(
   })
 }
 
-function describeSignature({ dataPlane }: Door, ref: ModelRef): object {
+async function describeSignature({ dataPlane }: Door, ref: ModelRef): Promise<object> {
   try {
+    await dataPlane.wake(ref)
     const served = dataPlane.metadata(ref)
     return describeModelV1(ref.name, served.ref.version, served)
   } catch (reason) {
@@ -65,7 +66,7 @@ function describeSignature({ dataPlane }: Door, ref: ModelRef): object {
 export function describeModel(door: Door, request: FastifyRequest, name: string): object {
   if (isCall(name) && !modelNames(door).includes(name)) throw malformed(request)
   const statuses = statesOf(door, { name })
-  door.dataPlane.metadata({ name })
+  door.dataPlane.check({ name })
   const own = openAiNames(door).includes(name) ? openAiModel(name) : {}
   return { ...own, name, ready: true, model_version_status: statuses }
 }

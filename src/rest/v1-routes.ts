@@ -76,6 +76,8 @@ async function answer(door: Door, target: CallTarget, request: V1Request, reply:
   let event: CloudEvent | undefined
   let call: DecodedCall
   try {
+    const waking = door.dataPlane.wake(target.ref)
+    if (waking !== undefined) await waking
     const { inputs } = door.dataPlane.metadata(target.ref)
     const { components } = door
     if (components?.standIn(target.ref.name, verbOf(target.verb)) !== undefined) {

@@ -47,7 +47,8 @@ export function modelNames(door: Door): readonly string[] {
 }
 
 function addModelRoutes(app: FastifyInstance, door: Door, path: string): void {
-  get<ModelParams>(app, path, ({ params }, reply) => {
+  get<ModelParams>(app, path, async ({ params }, reply) => {
+    await door.dataPlane.wake(refOf(params))
     sendJson(reply, describeModel(door.dataPlane.metadata(refOf(params)), params.version))
   })
   get<ModelParams>(app, `${path}/ready`, ({ params }, reply) => {
@@ -80,6 +81,7 @@ async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }
       await answerGraph(door, reply, context, ref, body, headerLength)
       return
     }
+    if (headerLength === 0) await door.dataPlane.wake(ref)
     decoded = headerLength === 0 ? decodeRaw(door, body, ref) : decodeV2Request(body, headerLength, ref)
   } catch (reason) {
     refuse(door, reply, context, { ref, verb: 'infer' }, reason)

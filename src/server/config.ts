@@ -138,6 +138,11 @@ export const serveSettings = {
     value: 'auto|inline|pool|thread|process',
     description: 'thread or process in which sessions live; auto measures at load',
   }),
+  runtime: listSetting({
+    parse: string,
+    value: 'PACKAGE',
+    description: 'runtime of others that models may use: a package, or a file as ./runtime.js; its formats are served',
+  }),
   workers: setting<number | 'auto'>({
     parse: workerCount,
     default: 1,
@@ -204,6 +209,19 @@ export const serveSettings = {
     value: 'none|explicit|poll|watch',
     description:
       'explicit: callers may load and unload models; none for servers that strangers reach; poll and watch follow the files',
+  }),
+  memoryBudget: setting<number | undefined>({
+    parse: bytes,
+    default: undefined,
+    value: 'BYTES',
+    description:
+      'memory that loaded models may hold together: 8GiB. The one not used for longest is unloaded for another, and loaded by its next request',
+  }),
+  load: setting<'auto' | 'eager' | 'lazy'>({
+    parse: choice('auto', 'eager', 'lazy'),
+    default: 'auto',
+    value: 'auto|eager|lazy',
+    description: 'lazy: models are loaded by their first request; auto: lazy with a memory budget, else at the start',
   }),
   pollSeconds: setting({
     parse: pollSeconds,

@@ -42,7 +42,7 @@ import { LastRequests } from './last-requests.ts'
 import { withMetricsOf, type Membership, type OwnParts } from './membership.ts'
 import { ModelLoader } from './model-loader.ts'
 import { findWithPlan, graphsWithPlan, modelsOf, planOf, planOptionsOf } from './manifests.ts'
-import { findModels, pathsOf, registryOf, type ModelSources, type ServedModelSource } from './models.ts'
+import { findModels, importPlugins, pathsOf, registryOf, type ModelSources, type ServedModelSource } from './models.ts'
 import { openLog } from './open-log.ts'
 import { RunningCalls } from './running-calls.ts'
 import { leaveTerminationMessage } from './termination-log.ts'
@@ -400,7 +400,7 @@ export async function openServer(
     graphs: ownGraphs = [],
     services: ownServices = {},
     log,
-    runtimes = [],
+    runtimes: ownRuntimes = [],
     signal,
     ...options
   }: ServerOptions,
@@ -408,6 +408,7 @@ export async function openServer(
 ): Promise<Server> {
   const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
   const opened = openLog(config, log, membership?.logFields)
+  const runtimes = [...ownRuntimes, ...(await importPlugins(config.runtime))]
   const fetching = new Fetching({ config, environment: process.env, log: opened.log, ...(signal && { signal }) })
   const find = (wanted: ModelSources) => findModels(wanted, config, runtimes, opened.log, fetching)
   const { formats } = registryOf(runtimes)

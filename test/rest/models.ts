@@ -144,6 +144,18 @@ export class TestRepository implements Repository {
     return work({ ref: served.ref, served, model, hooks: [] })
   }
 
+  peek(ref: ModelRef): ServedMetadata | undefined {
+    return this.metadata(ref)
+  }
+
+  check(ref: ModelRef): void {
+    this.metadata(ref)
+  }
+
+  wake(): undefined {
+    return undefined
+  }
+
   metadata(ref: ModelRef): ServedMetadata {
     const { metadata } = this.status(ref)
     if (metadata === undefined) {

@@ -34,6 +34,7 @@ export async function callModel(
   try {
     const component = door.components?.standIn(name, 'infer')
     if (component !== undefined) return await callComponent(door, component, { name, protocol }, call)
+    await door.dataPlane.wake({ name })
     const { inputs } = door.dataPlane.metadata({ name })
     const tensors = payload.asTensors(protocol ?? protocolOf(payload), { model: { name }, inputs })
     isDecoded = true

@@ -100,7 +100,7 @@ export class ServedGraph {
 
   #checkReady(name: string): void {
     try {
-      this.#around.dataPlane.metadata({ name })
+      this.#around.dataPlane.check({ name })
     } catch (reason) {
       const { message } = InferenceError.from(reason)
       throw new InferenceError('failed_precondition', `waits for '${name}': ${message}`, { cause: reason })
