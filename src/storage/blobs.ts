@@ -77,6 +77,10 @@ async function keep(
   const path = join(paths.blobs, sha256)
   await mkdir(paths.blobs, { recursive: true })
   if (identity !== undefined) await writeWhole(join(paths.objects, identity), `${sha256} ${bytes}\n`)
+  if (await hasSize(path, bytes)) {
+    await rm(partial, { force: true }) // another object with the same bytes: those that models link to stay
+    return { sha256, bytes, path }
+  }
   await rename(partial, path)
   await chmod(path, 0o444)
   return { sha256, bytes, path }
