@@ -2,8 +2,9 @@
 import { hops } from './hop.ts'
 import type { Report } from './report.ts'
 import type { RoundOptions } from './rounds.ts'
+import { trees } from './trees.ts'
 
 /** @param only part of a title: other comparisons are left out */
 export async function run(options: RoundOptions, only = ''): Promise<readonly Report[]> {
-  return hops(options, only)
+  return [...(await trees(options, only)), ...(await hops(options, only))]
 }

@@ -45,7 +45,8 @@ export function encodeEnsemble(ensemble: Ensemble): Uint8Array {
     outputs: ['sums'],
     attributes: treeAttributes(ensemble),
   })
-  const predicted = transformed(graph, 'sums', ensemble.transform)
+  const isTransformed = postTransformOf(ensemble.transform) !== undefined
+  const predicted = isTransformed ? 'sums' : transformed(graph, 'sums', ensemble.transform)
   const isLabel = ensemble.transform.kind === 'argmax'
   const isScalar = targetCount === 1
   const flat = isScalar && !isLabel ? graph.node('Reshape', [predicted, graph.constant('INT64', [1], [-1])]) : predicted
@@ -73,7 +74,9 @@ function treeAttributes({
   comparison,
   targetCount,
   baseMargins,
+  transform,
 }: Ensemble): Readonly<Record<string, Attribute>> {
+  const postTransform = postTransformOf(transform)
   const leaves = trees.isLeaf.flatMap((isLeaf, index) => (isLeaf ? [index] : []))
   const ofLeaves = (values: readonly number[]): number[] => leaves.map((index) => values[index] ?? 0)
   const name = `BRANCH_${comparison}`
@@ -87,6 +90,7 @@ function treeAttributes({
     nodes_truenodeids: { kind: 'ints', values: trees.trueIds },
     nodes_falsenodeids: { kind: 'ints', values: trees.falseIds },
     nodes_missing_value_tracks_true: { kind: 'ints', values: trees.missingIsTrue.map(Number) },
+    ...(postTransform === undefined ? {} : { post_transform: { kind: 'string', value: postTransform } }),
     target_treeids: { kind: 'ints', values: ofLeaves(trees.treeIds) },
     target_nodeids: { kind: 'ints', values: ofLeaves(trees.nodeIds) },
     target_ids: { kind: 'ints', values: ofLeaves(trees.targets) },
@@ -94,6 +98,11 @@ function treeAttributes({
     ...numbersAttribute('target_weights', datatype, ofLeaves(trees.values)),
     ...numbersAttribute('base_values', datatype, baseMargins),
   }
+}
+
+/** What the operator of the trees does itself (of several sums only): one operator less to start. */
+function postTransformOf(transform: Transform): string | undefined {
+  return transform.kind === 'softmax' ? 'SOFTMAX' : undefined
 }
 
 function thresholdsOf(trees: Trees): readonly number[] {

@@ -14,6 +14,7 @@ export interface TensorValue {
 
 export type Attribute =
   | { readonly kind: 'int'; readonly value: number }
+  | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'ints'; readonly values: readonly number[] }
   | { readonly kind: 'floats'; readonly values: readonly number[] }
   | { readonly kind: 'strings'; readonly values: readonly string[] }
@@ -47,7 +48,7 @@ export interface OnnxGraph {
 /** Read by onnxruntime since 1.11. */
 const irVersion = 8
 /** AttributeProto.type. */
-const attributeTypes = { int: 2, tensor: 4, floats: 6, ints: 7, strings: 8 } as const
+const attributeTypes = { int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const
 
 /** A ModelProto. */
 export function encodeModel(graph: OnnxGraph): Uint8Array {
@@ -92,6 +93,9 @@ function writeAttribute(writer: ProtoWriter, attribute: Attribute): void {
   switch (attribute.kind) {
     case 'int':
       integerField(writer, 3, attribute.value)
+      return
+    case 'string':
+      writer.string(4, attribute.value)
       return
     case 'ints':
       packedIntegers(writer, 8, attribute.values)

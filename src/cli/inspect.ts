@@ -5,7 +5,7 @@ import { silentLog } from '../core/log.ts'
 import { compareVersions } from '../repository/version.ts'
 import { discover } from '../repository/layout.ts'
 import { serveSettings } from '../server/config.ts'
-import { builtInRuntimes } from '../server/models.ts'
+import { importPlugins, registryOf } from '../server/models.ts'
 import { flag, helpOf, parseSettings, setting, type ValuesOf } from '../server/settings.ts'
 import type { Io } from './infer.ts'
 import { inspectModel, type Inspection } from './inspection.ts'
@@ -14,6 +14,7 @@ import { renderInspection } from './inspect-output.ts'
 const inspectSettings = {
   device: serveSettings.device,
   placement: serveSettings.placement,
+  runtime: serveSettings.runtime,
   json: setting({
     parse: flag,
     default: false,
@@ -54,10 +55,10 @@ const usage = 'Usage: servable inspect <model file, model directory or repositor
 
 async function inspectPaths(
   paths: readonly string[],
-  { device, placement }: ValuesOf<typeof inspectSettings>,
+  { device, placement, runtime }: ValuesOf<typeof inspectSettings>,
   io: Io,
 ): Promise<readonly Inspection[]> {
-  const registry = builtInRuntimes()
+  const registry = registryOf(await importPlugins(runtime))
   const log = warningsTo(io)
   const { maxQueueSize } = serveSettings
   const defaults = { device, placement, maxQueueSize: maxQueueSize.default }

@@ -12,10 +12,7 @@ export class RuntimeRegistry {
    * @throws InferenceError `failed_precondition` where its name is taken or its contract is of another version
    */
   register(runtime: Runtime): this {
-    if ((runtime.api as number) !== 1) {
-      const text = `runtime '${runtime.name}' is written for plugin contract ${String(runtime.api)}; this server has 1`
-      throw new InferenceError('failed_precondition', text)
-    }
+    checkContract(runtime)
     if (this.#byName.has(runtime.name)) {
       throw new InferenceError('failed_precondition', `runtime '${runtime.name}' is registered twice`)
     }
@@ -95,6 +92,7 @@ async function fileBytes(spec: ModelSpec): Promise<number> {
 export async function importRuntime({ name, specifier, install }: Omit<LazyRuntime, 'formats'>): Promise<Runtime> {
   const module = await importModule(name, specifier, install)
   if (typeof module === 'object' && module !== null && 'default' in module && isRuntime(module.default)) {
+    checkContract(module.default)
     return module.default
   }
   const text = `'${specifier}' is no runtime: its default export must have api, name, formats and load`
@@ -109,6 +107,12 @@ async function importModule(name: string, specifier: string, install: string | u
     const text = `runtime '${name}' cannot be loaded: ${messageOf(reason)}${advice}`
     throw new InferenceError('failed_precondition', text, { cause: reason })
   }
+}
+
+function checkContract({ api, name }: Runtime): void {
+  if ((api as number) === 1) return // a plugin may be of any version, whatever its type says
+  const text = `runtime '${name}' is written for plugin contract ${String(api)}; this server has 1`
+  throw new InferenceError('failed_precondition', text)
 }
 
 function isRuntime(value: unknown): value is Runtime {
