@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import { InferenceError } from '../../core/errors.ts'
 import {
-  keyOf,
   objectsOf,
   plan,
   resources,
@@ -15,7 +14,6 @@ import {
 } from '../../kserve/index.ts'
 import type { ControlPath, ControlReply, ControlRequest, RestControl } from '../../rest/control-routes.ts'
 import type { GraphDefinition, ServiceDefinitions } from '../graphs/definition.ts'
-import { ConditionTimes, type Condition } from './conditions.ts'
 import {
   objectOf,
   withObject,
@@ -27,15 +25,15 @@ import {
   type Outcome,
 } from './desired.ts'
 import type { TextSource } from './objects.ts'
-import { contentOf, documentOf, listOf } from './present.ts'
+import { contentOf } from './present.ts'
 import { ServiceHosts } from './hosts.ts'
 import { ControlledServices, type ServicesParts } from './services.ts'
-import { serviceStatus } from './service-status.ts'
+import { ObjectViews, type ViewParts } from './views.ts'
 
 /** Changes that meet at the same time are made anew from what the other one left; more often than this nobody meets. */
 const attempts = 5
 
-export interface ControlParts extends ServicesParts {
+export interface ControlParts extends ServicesParts, ViewParts {
   /** What the manifests of the start make. */
   readonly planned: Plan
   /** A name that a model or a graph has which no manifest brought. */
@@ -46,12 +44,8 @@ export interface ControlParts extends ServicesParts {
     services: ServiceDefinitions,
     models: ReadonlySet<string>,
   ) => void
-  /** State of a model or graph, as its condition shows it. */
-  readonly conditionOf: (name: string) => Omit<Condition, 'type'>
   /** What else follows the services: limits, transformers, explainers. */
   readonly setServices: (planned: Plan) => void
-  readonly domain: string
-  readonly http: () => string | undefined
   /** Has every process {@link Control.become} the state; this one alone where absent. */
   readonly share?: ((state: DesiredState) => Promise<void>) | undefined
 }
@@ -62,7 +56,7 @@ export class Control implements RestControl {
   readonly #parts: ControlParts
   readonly #services: ControlledServices
   readonly hosts: ServiceHosts
-  readonly #times = new Map<string, ConditionTimes>()
+  readonly #views: ObjectViews
   #state: DesiredState
   #manifests: Manifests
   #planned: Plan
@@ -73,6 +67,8 @@ export class Control implements RestControl {
     this.#state = parts.sources.startState(parts.now())
     this.#manifests = parts.sources.all(this.#state)
     this.#planned = parts.planned
+    const shown = { state: this.#state, manifests: this.#manifests, planned: this.#planned }
+    this.#views = new ObjectViews(parts, this.#services, shown)
     this.hosts = new ServiceHosts(({ namespace, name }, tag) => {
       const report = this.#services.rollout({ kind: 'InferenceService', namespace, name })?.report
       if (tag === undefined) return report?.shares[0]?.revision
@@ -81,7 +77,7 @@ export class Control implements RestControl {
     this.hosts.become(this.#planned.services)
     this.#services.adopt(this.#state, this.#planned, this.#manifests)
     // So that conditions have the time of the change, not that of the next look at them.
-    parts.repository.onChange(({ ref }) => this.#note(ref.name))
+    parts.repository.onChange(({ ref }) => this.#views.note(ref.name))
   }
 
   /** Looks anew for the models of the services. */
@@ -117,8 +113,7 @@ export class Control implements RestControl {
     setServices(planned)
     this.hosts.become(planned.services)
     this.#services.follow(state, planned, manifests)
-    const keys = new Set(state.objects.map(keyOf))
-    for (const key of this.#times.keys()) if (!keys.has(key)) this.#times.delete(key)
+    this.#views.become({ state, manifests, planned })
   }
 
   async handle({ method, path, body, file }: ControlRequest): Promise<ControlReply> {
@@ -128,14 +123,14 @@ export class Control implements RestControl {
     if (resource === undefined) throw notFound('the server could not find the requested resource')
     const { name, part } = path
     if (name === undefined) {
-      if (method === 'GET') return { status: 200, body: this.#list(resource, path.namespace) }
+      if (method === 'GET') return { status: 200, body: this.#views.list(resource, path.namespace) }
       if (method === 'POST') return this.#apply(resource, path, { text: body, file: file ?? 'body' }, true)
       throw notAllowed(method)
     }
     const namespace = resource.isNamespaced ? (path.namespace ?? 'default') : ''
     const named: Named = { name, key: { kind: resource.kind, namespace, name } }
     if (part !== undefined) return this.#handlePart(method, named, part)
-    if (method === 'GET') return { status: 200, body: this.#show(this.#known(named.key)) }
+    if (method === 'GET') return { status: 200, body: this.#views.show(this.#known(named.key)) }
     if (method === 'PUT') return this.#apply(resource, path, { text: body, file: file ?? 'body' }, false)
     if (method === 'DELETE') return this.#delete(named.key)
     throw notAllowed(method)
@@ -144,14 +139,14 @@ export class Control implements RestControl {
   async #handlePart(method: string, { key }: Named, part: string): Promise<ControlReply> {
     const isRollout = part === 'promote' || part === 'undo'
     if (part !== 'status' && !isRollout) throw notFound('the server could not find the requested resource')
-    if (part === 'status' && method === 'GET') return { status: 200, body: this.#show(this.#known(key)) }
+    if (part === 'status' && method === 'GET') return { status: 200, body: this.#views.show(this.#known(key)) }
     if (!isRollout || method !== 'POST') throw notAllowed(method)
     await this.#change(() => {
       const object = this.#known(key)
       const percent = part === 'promote' ? this.#promoted(object) : this.#undone(object)
       return withPercent(this.#state, object, percent)
     })
-    return { status: 200, body: this.#show(this.#known(key)) }
+    return { status: 200, body: this.#views.show(this.#known(key)) }
   }
 
   async #apply(
@@ -180,7 +175,7 @@ export class Control implements RestControl {
       done.outcome = next.outcome
       return next.state
     })
-    const body = this.#show(this.#known(manifest))
+    const body = this.#views.show(this.#known(manifest))
     const { outcome } = done
     return {
       status: outcome === 'created' ? 201 : 200,
@@ -227,7 +222,7 @@ export class Control implements RestControl {
   }
 
   async #delete(key: ObjectKey): Promise<ControlReply> {
-    const shown = this.#show(this.#known(key))
+    const shown = this.#views.show(this.#known(key))
     await this.#change(() => {
       this.#known(key)
       plan(withoutObject(this.#manifests, key), this.#parts.planOptions)
@@ -287,76 +282,6 @@ export class Control implements RestControl {
     const plural = resources.find(({ kind }) => kind === key.kind)?.plural ?? key.kind
     const group = key.kind === 'Secret' || key.kind === 'ServiceAccount' ? '' : '.serving.kserve.io'
     throw notFound(`${plural}${group} "${key.name}" not found`)
-  }
-
-  #list({ kind, apiVersion }: Resource, namespace: string | undefined): object {
-    const own = this.#state.objects.filter(
-      (object) => object.kind === kind && (namespace === undefined || object.namespace === namespace),
-    )
-    const sorted = own.toSorted((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1))
-    const items = sorted.map((object) => this.#show(object))
-    return listOf(kind, apiVersion, items, this.#state.version)
-  }
-
-  #show(object: DesiredObject): object {
-    return documentOf(object, this.#parts.sources.manifestOf(object, object.source), this.#statusOf(object))
-  }
-
-  #statusOf(object: DesiredObject): object | undefined {
-    if (object.kind === 'InferenceService') return this.#serviceStatus(object)
-    if (object.kind !== 'InferenceGraph') return undefined
-    const { name, namespace } = object
-    const { conditionOf, domain, http } = this.#parts
-    const base = http()
-    return {
-      ...(base === undefined ? {} : { address: { url: `${base}/serving/${namespace}/${name}` } }),
-      conditions: this.#stamp(object, [{ type: 'Ready', ...conditionOf(name) }]),
-      url: `http://${name}.${namespace}.${domain}`,
-    }
-  }
-
-  #serviceStatus(object: DesiredObject): object {
-    const { name, namespace } = object
-    const { conditionOf, domain, http } = this.#parts
-    const service = this.#planned.services.find((each) => each.name === name && each.namespace === namespace)
-    const components = (service?.components ?? []).map(
-      ({ role }) =>
-        [
-          role === 'transformer' ? 'Transformer' : 'Explainer',
-          conditionOf(`${service?.model ?? name}-${role}`).status === 'True',
-        ] as const,
-    )
-    const runtime = service?.runtime
-    const { conditions, fields } = serviceStatus({
-      name,
-      namespace,
-      domain,
-      http: http(),
-      runtime: runtime === undefined ? undefined : { name: runtime, isCluster: this.#isCluster(runtime, namespace) },
-      components: Object.fromEntries(components),
-      rollout: this.#services.rollout(object)?.report,
-    })
-    return { ...fields, conditions: this.#stamp(object, conditions) }
-  }
-
-  #note(model: string): void {
-    for (const object of this.#state.objects) {
-      const isOfModel = this.#services.rollout(object)?.model === model
-      if (isOfModel || (object.kind === 'InferenceGraph' && object.name === model)) this.#statusOf(object)
-    }
-  }
-
-  #isCluster(runtime: string, namespace: string): boolean {
-    return !this.#manifests.servingRuntimes.some((each) => each.name === runtime && each.namespace === namespace)
-  }
-
-  #stamp(key: ObjectKey, conditions: readonly Condition[]) {
-    let times = this.#times.get(keyOf(key))
-    if (times === undefined) {
-      times = new ConditionTimes()
-      this.#times.set(keyOf(key), times)
-    }
-    return times.stamp(conditions, this.#parts.now())
   }
 }
 
