@@ -11,6 +11,7 @@ import { pathOf } from './inference.ts'
 import { addGenerateRoutes } from './generate-routes.ts'
 import { addGraphRoutes, graphUrl } from './graph-routes.ts'
 import { addManagementRoutes } from './management-routes.ts'
+import { shapeAt } from './openai-error.ts'
 import { addOpenAiRoutes } from './openai-routes.ts'
 import { openDoor } from './options.ts'
 import type { Door, RestOptions } from './options.ts'
@@ -74,15 +75,15 @@ function httpsOf({ certificate, key, ca }: TlsKeys): ServerOptions {
 }
 
 function answerErrors(app: FastifyInstance, door: Door): void {
-  app.setErrorHandler((error, _request, reply) => {
-    sendError(door, reply, error)
+  app.setErrorHandler((error, request, reply) => {
+    sendError(door, reply, error, undefined, shapeAt(request.url))
   })
   app.addHook('onRequest', (request, _reply, done) => {
     if (request.is404) done(unknownPath(request.method, request.url))
     else done()
   })
   app.setNotFoundHandler((request, reply) => {
-    sendError(door, reply, unknownPath(request.method, request.url))
+    sendError(door, reply, unknownPath(request.method, request.url), undefined, shapeAt(request.url))
   })
   app.server.on('checkExpectation', (_request, response) => {
     const body = errorBody('Expectation Failed')

@@ -9,6 +9,11 @@ export const openAiShape: ErrorShape = ({ status, message, error }) => {
   return encodeOpenAiError(status, message, details)
 }
 
+/** The shape of errors that no route answers, by the path. */
+export function shapeAt(url: string): ErrorShape | undefined {
+  return url.startsWith('/openai/') ? openAiShape : undefined
+}
+
 const codes: ReadonlyMap<number, ErrorCode> = new Map([
   [401, 'unauthenticated'],
   [403, 'permission_denied'],

@@ -72,12 +72,20 @@ function addCall(app: FastifyInstance, door: Door, path: string, upstreamPath: s
 function modelOf(door: Door, body: Buffer): ModelRef {
   const { model } = scanOpenAiBody(body)
   if (model !== undefined) {
-    if (!door.dataPlane.models().some(({ ref }) => ref.name === model)) throw unknownModel(model)
+    if (!isKnown(door, model)) throw unknownModel(model)
     return { name: model }
   }
   const [only, ...others] = openAiNames(door)
   if (only !== undefined && others.length === 0) return { name: only }
   throw new InferenceError('invalid_argument', `'model' must name one of the models of GET /openai/v1/models`)
+}
+
+function isKnown({ dataPlane }: Door, name: string): boolean {
+  try {
+    return dataPlane.status({ name }).ref.name === name
+  } catch {
+    return false
+  }
 }
 
 function unknownModel(name: string): InferenceError {

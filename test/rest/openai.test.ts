@@ -176,6 +176,14 @@ describe('a request of an OpenAI client', () => {
 
   it('must be a POST', async () => {
     expect((await app.inject('/v1/chat/completions')).statusCode).toBe(405)
+    expect((await app.inject('/openai/v1/chat/completions')).json()).toMatchObject({ error: { code: '405' } })
+  })
+
+  it('by a path that is not there is refused in the shape of its protocol', async () => {
+    const answer = await ask('/openai/v1/nothing', {})
+    expect(answer.statusCode).toBe(404)
+    expect(answer.json()).toMatchObject({ error: { message: 'Not Found', code: '404' } })
+    expect((await ask('/v2/nothing', {})).json()).toEqual({ error: 'Not Found' })
   })
 })
 

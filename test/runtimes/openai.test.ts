@@ -30,7 +30,11 @@ describe('an OpenAI request', () => {
     const [seen] = upstream.seen
     expect(seen?.path).toBe('/v1/completions')
     expect(seen?.body).toBe('{"n": 1.50, "model":"org/Model-7B", "prompt":"é"}')
-    expect(seen?.headers).toMatchObject({ authorization: 'Bearer secret', 'x-request-id': 'r1' })
+    expect(seen?.headers).toMatchObject({
+      authorization: 'Bearer secret',
+      'x-request-id': 'r1',
+      'endpoint-load-metrics-format': 'TEXT',
+    })
     expect(seen?.headers.cookie).toBeUndefined()
   })
 
