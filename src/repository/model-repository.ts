@@ -3,6 +3,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import { silentLog, type Log } from '../core/log.ts'
 import type { ModelEntry } from './entry.ts'
+import { instanceOf, notReady, settle, slotOf, unknownModel, unknownVersion, type Family } from './family.ts'
 import type { Leasable } from './leased-model.ts'
 import { Limiter } from '../core/limiter.ts'
 import { MemoryBudget, type BudgetOptions } from './memory-budget.ts'
@@ -40,20 +41,6 @@ export interface RevisionCount {
   readonly revision: string
   /** Requests that were given to it. */
   readonly requests: number
-}
-
-/** All versions of one revision of a model; of the model where it has no revisions. */
-interface Family {
-  readonly name: string
-  readonly revision: string | undefined
-  requests: number
-  /** Present where others take some of the requests for its name. */
-  split: TrafficSplit<Family> | undefined
-  /** Oldest first. */
-  readonly slots: ModelSlot[]
-  readonly byVersion: Map<string, ModelSlot>
-  /** The highest ready version. */
-  current: Leasable | undefined
 }
 
 export class ModelRepository implements Repository {
@@ -311,48 +298,4 @@ export class ModelRepository implements Repository {
       ? new InferenceError('not_found', `Request for unknown model: '${ref.name}' has no available versions`)
       : notReady(newest)
   }
-}
-
-function instanceOf(family: Family | undefined, { version }: ModelRef): Leasable | undefined {
-  return version === undefined ? family?.current : family?.byVersion.get(version)?.instance
-}
-
-/** Chooses the version that answers where none is named, and tells each ready one of the others. */
-function settle(family: Family): void {
-  const ready = family.slots.filter((slot) => slot.instance !== undefined)
-  const versions = ready.map((slot) => slot.ref.version)
-  for (const { instance } of ready) instance?.announce(versions)
-  family.current = ready.at(-1)?.instance
-}
-
-/** The version named, else the one that answers, else the newest. */
-function slotOf(family: Family, { name, version }: ModelRef): ModelSlot {
-  const slot =
-    version === undefined
-      ? (family.slots.findLast((candidate) => candidate.instance !== undefined) ?? family.slots.at(-1))
-      : family.byVersion.get(version)
-  if (slot === undefined) throw unknownVersion(name, version ?? '')
-  return slot
-}
-
-function unknownModel({ name }: ModelRef): InferenceError {
-  return new InferenceError('not_found', `Model with name ${name} does not exist.`)
-}
-
-function unknownVersion(name: string, version: string): InferenceError {
-  return new InferenceError('not_found', `Request for unknown model: '${name}' version ${version} is not found`)
-}
-
-function notReady({ ref, state, reason, hasBroken }: ModelSlot): InferenceError {
-  if (state === 'unloaded') {
-    return new InferenceError(
-      'unavailable',
-      `Request for unknown model: '${ref.name}' version ${ref.version} is not at ready state`,
-    )
-  }
-  const detail =
-    state === 'failed'
-      ? `Version ${ref.version} ${hasBroken ? 'failed' : 'failed to load'}: ${reason}`
-      : `Version ${ref.version} is ${state}.`
-  return new InferenceError('unavailable', `Model with name ${ref.name} is not ready. ${detail}`)
 }
