@@ -24,6 +24,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
       return (args) => runInspect(args, process)
     },
   },
+  init: {
+    summary: 'write a small project with a passing test: servable init runtime | predictor | transformer <name>',
+    load: async () => withIo((await import('./init.ts')).runInit),
+  },
   apply: {
     summary: 'serve what manifests say on a running server: servable apply -f isvc.yaml',
     load: async () => withIo((await import('./apply.ts')).runApply),
