@@ -87,6 +87,19 @@ describe.skipIf(!isPackedBuild)('the package (skipped: only a build in dist/ can
     expect(cli.logLines.at(-1)).toMatchObject({ msg: 'stopped' })
   })
 
+  it.each(['runtime', 'predictor', 'transformer'])(
+    'writes a %s project whose test passes, and never over another',
+    async (kind) => {
+      if (withoutRegistry !== undefined) return
+      const name = `my-${kind}`
+      await execute('npx', ['servable', 'init', kind, name], { cwd: folder })
+      const { stdout } = await execute(process.execPath, ['--test'], { cwd: join(folder, name) })
+      expect(stdout).toMatch(/# fail 0|ℹ fail 0/)
+      await expect(execute('npx', ['servable', 'init', kind, name], { cwd: folder })).rejects.toThrow('is not empty')
+    },
+    compileMs,
+  )
+
   it(
     'has types for every door, in a strict project',
     async ({ skip }) => {
