@@ -18,6 +18,7 @@ export async function loadSavedModel(spec: ModelSpec, log: Log, signal: AbortSig
   if (signal.aborted) throw InferenceError.from(signal.reason)
   const options = parseOptions(spec.options)
   const { graph, signature } = chooseSignature(await readSavedModel(spec.directory), options)
+  if (graph.hasVariables) await checkVariables(spec.directory)
   const choice = choosePackage(spec.device, await packageFacts(spec))
   const sending: SavedModelOptions = {
     ...{ directory: spec.directory, tags: graph.tags, path: choice.path },
@@ -60,6 +61,15 @@ export async function loadSavedModel(spec: ModelSpec, log: Log, signal: AbortSig
   }
 }
 
+/** TensorFlow loads a graph without its variables, and fails at every request. */
+async function checkVariables(directory: string): Promise<void> {
+  const index = join(directory, 'variables', 'variables.index')
+  await stat(index).catch((reason: unknown) => {
+    const text = `the SavedModel has variables, but '${index}' is missing: copy the directory again`
+    throw new InferenceError('failed_precondition', text, { cause: reason })
+  })
+}
+
 function visible({ device }: PackageChoice): { readonly visibleDevices?: string } {
   // With the variable set already its own order counts, and the first of it is taken.
   return process.env['CUDA_VISIBLE_DEVICES'] === undefined ? { visibleDevices: device.slice('cuda:'.length) } : {}
@@ -72,8 +82,9 @@ async function packageFacts({ device }: ModelSpec): Promise<PackageFacts> {
   return { gpus, ...(cpu === undefined ? {} : { cpu }), ...(gpu === undefined ? {} : { gpu }) }
 }
 
-function asSeen({ graphName: _graphName, ...metadata }: SignatureTensor): TensorMetadata {
-  return metadata
+/** What TensorFlow calls it inside is nobody else's. */
+function asSeen({ name, datatype, shape, isAnyRank }: SignatureTensor): TensorMetadata {
+  return isAnyRank === undefined ? { name, datatype, shape } : { name, datatype, shape, isAnyRank }
 }
 
 /** Bytes of the graph and the variables. */

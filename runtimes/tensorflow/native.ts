@@ -48,7 +48,7 @@ export function openNative(path: string): { readonly binding: Binding; readonly 
   supplyIsNullOrUndefined()
   try {
     const tf: unknown = createRequire(import.meta.url)(path)
-    const backend: unknown = isObject(tf) && typeof tf['backend'] === 'function' ? tf['backend']() : undefined
+    const backend: unknown = isModule(tf) ? tf.backend() : undefined
     const binding = isObject(backend) ? backend['binding'] : undefined
     if (!isObject(backend) || !isObject(binding) || typeof binding['runSavedModel'] !== 'function') {
       throw new Error('it is of another version: 4.22 is needed')
@@ -63,8 +63,13 @@ export function openNative(path: string): { readonly binding: Binding; readonly 
 
 /** tfjs-node 4.22 calls this function, which is gone since Node 23. */
 function supplyIsNullOrUndefined(): void {
-  const functions: Record<string, unknown> = createRequire(import.meta.url)('node:util') as Record<string, unknown> // what any module is
+  const functions: unknown = createRequire(import.meta.url)('node:util')
+  if (!isObject(functions)) return
   functions['isNullOrUndefined'] ??= (value: unknown) => value === undefined || value === null
+}
+
+function isModule(value: unknown): value is { backend(): unknown } {
+  return isObject(value) && typeof value['backend'] === 'function'
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

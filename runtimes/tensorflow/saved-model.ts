@@ -22,6 +22,8 @@ export interface SavedSignature {
 export interface MetaGraph {
   readonly tags: readonly string[]
   readonly tensorflowVersion: string
+  /** Has variables, whose values are in other files. */
+  readonly hasVariables: boolean
   readonly signatures: ReadonlyMap<string, () => SavedSignature>
 }
 
@@ -59,17 +61,27 @@ const lengthType = 2
 function readMetaGraph(bytes: Uint8Array, file: string): MetaGraph {
   const signatures = new Map<string, () => SavedSignature>()
   const info: GraphInfo = { tags: [], tensorflowVersion: '' }
+  let hasVariables = false
   const reader = new ProtoReader(bytes, 'MetaGraphDef')
   while (reader.next()) {
     if (reader.wireType !== lengthType) reader.skip()
     else if (reader.field === 1) readInfo(reader.bytes(), info)
+    else if (reader.field === 2) hasVariables ||= namesVariables(reader.bytes())
     else if (reader.field === 5) {
       const { key, value } = readEntry(reader.bytes(), 'SignatureDef')
       const read = (): SavedSignature => inFile(file, () => readSignature(key, value))
       if (!hidden.has(key)) signatures.set(key, read)
     } else reader.skip()
   }
-  return { ...info, signatures }
+  return { ...info, hasVariables, signatures }
+}
+
+/** Operators that hold a variable; looked for as text, as reading every node of a large graph takes long. */
+const variableOperators = ['VarHandleOp', 'VariableV2']
+
+function namesVariables(graph: Uint8Array): boolean {
+  const bytes = Buffer.from(graph.buffer, graph.byteOffset, graph.byteLength)
+  return variableOperators.some((name) => bytes.includes(name))
 }
 
 interface GraphInfo {

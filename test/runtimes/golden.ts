@@ -1,6 +1,6 @@
 /** Reader of golden.json files: cases of inputs and expected outputs that no runtime of ours computed. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import type { FixedDataType, Tensor } from '../../src/runtime/index.ts'
 import { elementCount, elementsOf, isDataType, tensor } from '../../src/runtime/index.ts'
@@ -22,6 +22,9 @@ export interface GoldenCase {
   readonly crash?: string
   /** The model file, relative to the folder. */
   readonly model: string
+  /** Of a SavedModel: its directory, relative to the folder, and the signature. */
+  readonly dir?: string
+  readonly signature?: string
   /** Inputs that have an initializer. */
   readonly constantInputs: readonly string[]
 }
@@ -30,8 +33,14 @@ type Json = string | number | boolean | null | readonly Json[] | { readonly [key
 type JsonObject = Readonly<Record<string, Json | undefined>>
 
 /** @param folder of a model with a golden.json */
-export async function readGolden(folder: string): Promise<readonly GoldenCase[]> {
-  const golden = object(JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Json)
+export function readGolden(folder: string): Promise<readonly GoldenCase[]> {
+  return readGoldenFile(join(folder, 'golden.json'))
+}
+
+/** @param path of a file as golden.json is */
+export async function readGoldenFile(path: string): Promise<readonly GoldenCase[]> {
+  const folder = dirname(path)
+  const golden = object(JSON.parse(readFileSync(path, 'utf8')) as Json)
   return Promise.all(list(golden['cases']).map((item) => readCase(folder, object(item))))
 }
 
@@ -43,7 +52,7 @@ async function readCase(folder: string, json: JsonObject): Promise<GoldenCase> {
     if (item['data'] !== undefined || item['file'] !== undefined) outputs.push(await readTensor(folder, item))
   }
   return {
-    name: text(json['name']),
+    name: text(json['name'] ?? json['dir']),
     inputs: await Promise.all(list(json['inputs'] ?? []).map((item) => readTensor(folder, object(item)))),
     outputs,
     argmax,
@@ -51,6 +60,8 @@ async function readCase(folder: string, json: JsonObject): Promise<GoldenCase> {
     atol: Number(json['atol'] ?? 0),
     model: json['model'] === undefined ? 'model.onnx' : text(json['model']),
     constantInputs: list(json['ortNodeIgnores'] ?? []).map(text),
+    ...(json['dir'] === undefined ? {} : { dir: text(json['dir']) }),
+    ...(typeof json['signature'] === 'string' ? { signature: json['signature'] } : {}),
     ...(json['fetch'] === undefined ? {} : { fetch: list(json['fetch']).map(text) }),
     ...(json['error'] === undefined ? {} : { error: text(json['error']) }),
     ...(json['crash'] === undefined ? {} : { crash: text(json['crash']) }),
