@@ -50,10 +50,10 @@ export async function proxied(options: object, { name = 'half', yaml = {} }: { n
 }
 
 /** The status and body of a request by REST. */
-export async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
-  const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), headers })
+export async function post(url: string, body: unknown) {
+  const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: JSON.parse(text) as Record<string, unknown> }
+  return { status: response.status, body: JSON.parse(text) as Record<string, unknown> }
 }
 
 /** A V2 request of one FP32 input. */
