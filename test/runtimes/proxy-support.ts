@@ -49,11 +49,17 @@ export async function proxied(options: object, { name = 'half', yaml = {} }: { n
   return serve(directory)
 }
 
-/** The status and body of a request by REST. */
-export async function post(url: string, body: unknown) {
-  const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
+/** What was answered by REST, its body parsed. */
+export interface RestAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: Record<string, unknown>
+}
+
+export async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<RestAnswer> {
+  const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), headers })
   const text = await response.text()
-  return { status: response.status, body: JSON.parse(text) as Record<string, unknown> }
+  return { status: response.status, headers: response.headers, body: JSON.parse(text) as RestAnswer['body'] }
 }
 
 /** A V2 request of one FP32 input. */
