@@ -8,12 +8,14 @@ import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
 import { VersionLabels } from '../repository/version-labels.ts'
 import type { Call, InferenceObserver, Timings, TokenEvent, Verb } from './call.ts'
 import { timeoutOf, unlessAborted, withDeadline } from './deadline.ts'
+import type { Extensions } from './extensions.ts'
 import { withForwardedHeaders } from './forwarded-headers.ts'
 import { explainWith } from './explain.ts'
 import { finish, inferWith, postprocess, preprocess } from './infer.ts'
 import { modelConfigOf, type ModelConfig } from './model-config.ts'
-import { ModelControl, type RepositoryControl } from './model-control.ts'
+import { ModelControl } from './model-control.ts'
 import type { LogControl, Peers } from './peers.ts'
+import { rawModelsOf } from './raw-models.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { LimitTable } from './service-limits.ts'
 import type { ModelStatistics, StatisticsSource } from './statistics.ts'
@@ -21,27 +23,7 @@ import { TraceSettings, type TraceSettingValues } from './trace-settings.ts'
 import { TracedContext } from './traced-context.ts'
 
 export type { Call, InferenceObserver, Timings, TokenEvent, Verb } from './call.ts'
-
-/** What a server adds to the plain data plane; each part's doors are closed where it is absent. */
-export interface Extensions {
-  /** Loads and unloads on request. */
-  readonly control?: RepositoryControl
-  readonly statistics?: StatisticsSource
-  /** Levels of the log that callers may change. */
-  readonly logSettings?: LogControl
-  /** Names of versions; none where absent. */
-  readonly labels?: VersionLabels
-  /** Keeps answers of the models that opt in. */
-  readonly responseCache?: ResponseCache
-  /** Headers whose whole name fits become request parameters. */
-  readonly forwardedHeaders?: RegExp
-  /** Time and number of the requests of some models. */
-  readonly limits?: LimitTable
-  /** Names the model that answers in place of the one that is asked: a transformer, an explainer; undefined where it answers itself. */
-  readonly standIn?: (model: string, verb: Verb) => string | undefined
-  /** Other processes that answer for this one; none where absent. */
-  readonly peers?: Peers
-}
+export type { Extensions } from './extensions.ts'
 
 export class DataPlane {
   /** Models on request: index, load, unload. */
@@ -314,17 +296,6 @@ export class DataPlane {
 
 function withStandIn(request: InferenceRequest, name: string | undefined): InferenceRequest {
   return name === undefined ? request : { ...request, model: { name } }
-}
-
-/** Kept up to date for as long as the repository lives. */
-function rawModelsOf(repository: Repository): ReadonlySet<string> {
-  const names = new Set<string>()
-  const look = ({ ref, metadata }: ModelStatus): void => {
-    if (metadata?.takesRaw === true) names.add(ref.name)
-  }
-  for (const status of repository.list()) look(status)
-  repository.onChange(look)
-  return names
 }
 
 type Work = (handle: ModelHandle, call: Call) => Promise<InferenceResponse>

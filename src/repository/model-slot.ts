@@ -7,6 +7,7 @@ import { LeasedModel, type Leasable } from './leased-model.ts'
 import type { Limiter } from '../core/limiter.ts'
 import { watchIdle } from './idle-watch.ts'
 import type { Claim, MemoryBudget } from './memory-budget.ts'
+import { SlotMemory } from './slot-memory.ts'
 import { StandbyModel } from './standby-model.ts'
 import type { ModelState, ModelStatus, ServedMetadata, StandbyReason } from './status.ts'
 import type { Timers } from './timers.ts'
@@ -39,11 +40,9 @@ export class ModelSlot {
   readonly #standbys: Record<StandbyReason, number> = { idle: 0, memory: 0 }
   #endWatch: () => void = () => undefined
   #hasBroken = false
-  /** Of the last load. */
-  #measuredBytes: number | undefined
   /** Requests wait for the load. */
   #isAsked = false
-  readonly #claims = new WeakMap<LeasedModel, Claim>()
+  readonly #memory: SlotMemory
   /** The load that was asked for last and has not ended. */
   #loading: { readonly entry: ModelEntry; readonly done: Promise<ModelStatus> } | undefined
   #abort = new AbortController()
@@ -55,6 +54,7 @@ export class ModelSlot {
     this.#revision = entry.revision
     this.#runtime = entry.runtime
     this.#around = around
+    this.#memory = new SlotMemory(entry.ref.name, around.budget)
   }
 
   /** Present where calls are taken, a reload and standby included. */
@@ -199,7 +199,7 @@ export class ModelSlot {
     let claim: Claim | undefined
     try {
       signal.throwIfAborted()
-      claim = await this.#claim(entry, signal)
+      claim = await this.#memory.claim(entry, this.#isAsked, signal)
       const loaded = await entry.load(signal)
       this.#loadMs = performance.now() - started
       if (signal.aborted) {
@@ -214,13 +214,6 @@ export class ModelSlot {
       this.#fail(entry, reason)
     }
     return this.status
-  }
-
-  async #claim(entry: ModelEntry, signal: AbortSignal): Promise<Claim | undefined> {
-    const { budget } = this.#around
-    if (budget === undefined) return undefined
-    const bytes = this.#measuredBytes ?? (await entry.estimateBytes?.()) ?? 0
-    return budget.claim({ name: this.ref.name, bytes, isAsked: this.#isAsked, signal })
   }
 
   #swap(entry: ModelEntry, loaded: LoadedModel, claim: Claim | undefined): void {
@@ -248,7 +241,13 @@ export class ModelSlot {
       old === undefined ? 'model loaded' : 'model reloaded',
     )
     if (old !== undefined) this.#retire(old)
-    if (claim !== undefined) this.#settle(claim, instance, standIn, entry)
+    if (claim !== undefined) {
+      this.#memory.settle(claim, instance, {
+        isPinned: entry.isPinned === true,
+        isAwaited: () => standIn?.isAwaited === true,
+        leave: () => this.#instance === instance && this.standBy('memory', 'others need the memory'),
+      })
+    }
     loaded.model.onFailure?.((reason) => this.#breakDown(instance, entry, reason))
     this.#watch(instance, entry)
   }
@@ -256,27 +255,6 @@ export class ModelSlot {
   /** Somebody looks at when it was used last. */
   #isTimed({ idleMs }: ModelEntry): boolean {
     return idleMs !== undefined || this.#around.budget !== undefined
-  }
-
-  /** @param standIn whose calls shall not find the model gone again */
-  #settle(
-    claim: Claim,
-    instance: LeasedModel,
-    standIn: StandbyModel | undefined,
-    { isPinned = false }: ModelEntry,
-  ): void {
-    this.#claims.set(instance, claim)
-    this.#measuredBytes = instance.handle.model.memoryBytes
-    claim.settle(this.#measuredBytes, {
-      isPinned,
-      get isBusy() {
-        return instance.isBusy || standIn?.isAwaited === true
-      },
-      get lastUse() {
-        return instance.lastUse
-      },
-      leave: () => this.#instance === instance && this.standBy('memory', 'others need the memory'),
-    })
   }
 
   #watch(instance: LeasedModel, { idleMs }: ModelEntry): void {
@@ -327,7 +305,7 @@ export class ModelSlot {
 
   #retire(instance: LeasedModel): void {
     const closed = instance.retire(this.#around.log).finally(() => {
-      this.#claims.get(instance)?.release()
+      this.#memory.release(instance)
       this.#retiring.delete(closed)
     })
     this.#retiring.add(closed)

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { DeviceRequest, PlacementRequest } from '../core/model.ts'
 import { headerPattern } from '../dataplane/forwarded-headers.ts'
+import { domain, claim, share, pollSeconds, workerCount, deviceRequest } from './setting-values.ts'
 import {
   bytes,
   choice,
@@ -299,41 +300,6 @@ export const serveSettings = {
 }
 
 export type ServeConfig = ValuesOf<typeof serveSettings>
-
-function domain(text: string): string {
-  if (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(text)) return text
-  throw new Error(`expected a domain such as example.com, got '${text}'`)
-}
-
-/** @returns the name of a claim and its directory */
-function claim(text: string): readonly [string, string] {
-  const [, name, path] = /^([^=/]+)=(.+)$/s.exec(text) ?? []
-  if (name === undefined || path === undefined) throw new Error(`expected CLAIM=PATH, got '${text}'`)
-  return [name, path]
-}
-
-function share(text: string): number {
-  const number = Number(text)
-  if (text.trim() !== '' && number >= 0 && number <= 1) return number
-  throw new Error(`expected a number from 0 to 1, got '${text}'`)
-}
-
-function pollSeconds(text: string): number {
-  const number = Number(text)
-  if (text.trim() !== '' && number > 0 && number <= 86_400) return number
-  throw new Error(`expected a number of seconds above 0 and up to 86400, got '${text}'`)
-}
-
-function workerCount(text: string): number | 'auto' {
-  return text === 'auto' ? text : integer({ min: 1, max: 256 })(text)
-}
-
-function deviceRequest(text: string): DeviceRequest {
-  if (text === 'auto' || text === 'cpu' || text === 'cuda') return text
-  const match = /^cuda:(\d+)$/.exec(text)
-  if (match !== null) return `cuda:${Number(match[1])}`
-  throw new Error(`expected auto, cpu, cuda or cuda:N, got '${text}'`)
-}
 
 /**
  * Reads the settings of `servable serve`.
