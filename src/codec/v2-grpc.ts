@@ -46,6 +46,8 @@ export interface DecodeOptions {
   readonly isOwned?: boolean
   /** Of a request that brings none: callers match answers by it, and logs name it. */
   readonly id?: string
+  /** The model that is meant, whatever the message names. */
+  readonly model?: string
 }
 
 /**
@@ -54,7 +56,10 @@ export interface DecodeOptions {
  *
  * @throws InferenceError `invalid_argument`, in Triton's words where it has any; `unimplemented` for shared memory
  */
-export function decodeGrpcInferRequest(bytes: Uint8Array, { isOwned = false, id = '' }: DecodeOptions = {}): GrpcCall {
+export function decodeGrpcInferRequest(
+  bytes: Uint8Array,
+  { isOwned = false, id = '', model }: DecodeOptions = {},
+): GrpcCall {
   const reader = new ProtoReader(bytes, 'ModelInferRequest')
   const message = emptyMessage()
   let outputs: Set<string> | undefined
@@ -74,6 +79,7 @@ export function decodeGrpcInferRequest(bytes: Uint8Array, { isOwned = false, id 
       readShared(reader, message)
     }
   }
+  if (model !== undefined) message.modelName = model
   if (message.modelName === '') throw invalid('model_name is empty: it must name a model')
   if (message.id === '') message.id = id
   return callOf(message, outputs ?? noOutputs, outputParameters ?? noParameters)

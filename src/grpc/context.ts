@@ -13,7 +13,8 @@ const idPrefix = randomBytes(6).toString('hex')
 let idCounter = 0
 
 /** What grpc-js hands to a handler of any kind. */
-export type ServerCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' | 'getDeadline'> & EventEmitter
+export type ServerCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' | 'getDeadline' | 'getHost'> &
+  EventEmitter
 
 /** The protocols that travel by gRPC. */
 export type GrpcProtocol = 'grpc-v1' | 'grpc-v2'
@@ -58,6 +59,11 @@ export class GrpcContext implements RequestContext {
   get deadline(): number | undefined {
     const deadline = Number(this.#call.getDeadline()) // a Date, or milliseconds since 1970
     return deadline === Infinity ? undefined : performance.now() + deadline - Date.now()
+  }
+
+  /** The `:authority` that the caller named, with or without a port; undefined where it named none. */
+  get host(): string | undefined {
+    return this.#call.getHost()
   }
 
   /** Metadata by name; the first value where there are several, base64 where it is binary. */

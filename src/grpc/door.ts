@@ -10,6 +10,22 @@ import type { GrpcContext } from './context.ts'
 import type { GrpcProtocol } from './context.ts'
 import type { GrpcRefuseStatus } from './status.ts'
 
+/** A model as the host of a call found it. */
+export interface HostedModel {
+  /** As callers name it. */
+  readonly model: string
+  /** The model that answers: another where the host names a revision. */
+  readonly asked: string
+}
+
+/** The hosts of services and graphs as this door finds them. */
+export interface GrpcHosts {
+  /** True where no host leads to a model: none is looked up then. */
+  readonly isEmpty: boolean
+  /** @param host the `:authority`, with or without a port */
+  atHost(host: string): HostedModel | undefined
+}
+
 /** The metrics as this door sees them. */
 export interface GrpcMetrics {
   /** A request that was refused before the data plane saw it: a message that cannot be decoded, a server that drains. */
@@ -25,6 +41,8 @@ export interface GrpcOptions {
   readonly version: string
   /** Optional extensions of the protocol that work, as ServerMetadata lists them. */
   readonly extensions?: readonly string[]
+  /** Models that have hosts of their own; none where absent. */
+  readonly hosts?: GrpcHosts
   /** In the clear where absent. */
   readonly tls?: TlsKeys
   readonly limits?: {
@@ -43,10 +61,12 @@ export class Door {
   readonly refuseStatus: GrpcRefuseStatus
   /** Calls whose signal somebody holds. */
   readonly inFlight = new Bag<GrpcContext>()
+  readonly #hosts: GrpcHosts | undefined
   readonly #drainListeners = new Set<() => void>()
   #isDraining = false
 
-  constructor({ dataPlane, log, metrics, refuseStatus = 'resource_exhausted' }: GrpcOptions) {
+  constructor({ dataPlane, log, metrics, hosts, refuseStatus = 'resource_exhausted' }: GrpcOptions) {
+    this.#hosts = hosts
     this.refuseStatus = refuseStatus
     this.dataPlane = dataPlane
     this.log = log
@@ -60,6 +80,25 @@ export class Door {
   /** True where new requests are taken and every model is ready. */
   get isReady(): boolean {
     return !this.#isDraining && this.dataPlane.isReady
+  }
+
+  /**
+   * The model that a call means by a name: on the host of a service its model, which need not be named.
+   *
+   * @param name as the message has it; empty where it names none
+   * @throws InferenceError `not_found` for a model that is not that of the host
+   */
+  modelAt({ host }: Pick<GrpcContext, 'host'>, name: string): string {
+    const found = host === undefined ? undefined : this.#hosts?.atHost(host)
+    if (found === undefined || name === found.asked) return name
+    if (name === '' || name === found.model) return found.asked
+    const text = `Model with name ${name} does not exist on the host of '${found.model}'.`
+    throw new InferenceError('not_found', text)
+  }
+
+  /** True where {@link modelAt} can tell another name than the one given. */
+  get hasHosts(): boolean {
+    return this.#hosts?.isEmpty === false
   }
 
   /** Refuses new work from here on. */

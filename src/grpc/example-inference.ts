@@ -46,7 +46,7 @@ function answer(
   async function run(): Promise<Uint8Array> {
     const response = await door.dataPlane.infer(request, context)
     context.answerWith(response)
-    return encodeExampleResponse(exampleResult(verb, response, rows), answeredSpec(spec, response.model.version))
+    return encodeExampleResponse(exampleResult(verb, response, rows), answeredSpec(spec, response.model))
   }
 }
 
@@ -76,7 +76,7 @@ async function answerTasks(
       const own = tasks.filter(({ spec }) => versionKey(spec) === version)
       return own.map((task) => ({
         task,
-        spec: answeredSpec(task.spec, response.model.version),
+        spec: answeredSpec(task.spec, response.model),
         result: exampleResult(verbOf(task.methodName), response, rows),
       }))
     }),
@@ -117,11 +117,11 @@ function verbOf(methodName: string): ExampleVerb {
 }
 
 /** Reads examples as the inputs of the model that they are for. */
-function prepare(door: Door, spec: ModelSpec, input: Uint8Array, { requestId }: GrpcContext): Prepared {
-  const model = refOf(door, spec)
+function prepare(door: Door, spec: ModelSpec, input: Uint8Array, context: GrpcContext): Prepared {
+  const model = refOf(door, spec, context)
   const { inputs: expected } = servedModel(door, model)
   const { tensors, rows } = decodeInput(input, expected)
-  return { request: { id: requestId, model, inputs: tensors }, rows }
+  return { request: { id: context.requestId, model, inputs: tensors }, rows }
 }
 
 function invalid(message: string): InferenceError {

@@ -3,20 +3,23 @@ import { checkReservedParameters, classesOf } from '../codec/reserved-parameters
 import { decodeGrpcInferRequest, peekGrpcInferRequest, type GrpcCall } from '../codec/v2-grpc.ts'
 import { rawGrpcInferRequest } from '../codec/v2-grpc-raw.ts'
 import { InferenceError } from '../core/errors.ts'
+import type { GrpcContext } from './context.ts'
 import type { Door } from './door.ts'
 
 /**
  * Decodes a request that may run now.
  *
  * @param id of a request that brings none
- * @throws InferenceError `invalid_argument`, or `unavailable` while draining
+ * @param at where the call came to
+ * @throws InferenceError `invalid_argument`, `not_found` for another model than that of the host, or `unavailable` while draining
  */
-export function decodeCall(door: Door, bytes: Uint8Array, id: string): GrpcCall {
+export function decodeCall(door: Door, bytes: Uint8Array, id: string, at: Pick<GrpcContext, 'host'>): GrpcCall {
   try {
     door.refuseWhileDraining()
-    const undecoded = rawCall(door, bytes, id)
+    const model = door.hasHosts ? hostedModel(door, bytes, at) : undefined
+    const undecoded = model === undefined ? rawCall(door, bytes, id) : undefined
     if (undecoded !== undefined) return undecoded
-    const call = decodeGrpcInferRequest(bytes, { isOwned: true, id })
+    const call = decodeGrpcInferRequest(bytes, { isOwned: true, id, ...(model === undefined ? {} : { model }) })
     if (call.request.parameters !== undefined) checkReservedParameters(Object.entries(call.request.parameters))
     return call.outputParameters.size === 0 ? call : withClasses(call)
   } catch (reason) {
@@ -24,6 +27,13 @@ export function decodeCall(door: Door, bytes: Uint8Array, id: string): GrpcCall 
     door.metrics?.countRefusal(model, 'grpc-v2', 'infer', InferenceError.from(reason).code)
     throw reason
   }
+}
+
+/** The model of the host that the call came to, where the message does not name it. */
+function hostedModel(door: Door, bytes: Uint8Array, at: Pick<GrpcContext, 'host'>): string | undefined {
+  const { name } = peekGrpcInferRequest(bytes).model
+  const model = door.modelAt(at, name)
+  return model === name ? undefined : model
 }
 
 /** The call as its message, where its model passes messages on: who answers it checks it. */

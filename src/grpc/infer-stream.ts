@@ -81,7 +81,7 @@ class InferStream {
   async #answer(bytes: Buffer, before: Promise<void>, passTurn: () => void): Promise<void> {
     const context = new GrpcContext(this.#call, 'grpc-v2', this.#door.inFlight)
     try {
-      const { request, wantsTyped, wantsFinalResponse } = decodeCall(this.#door, bytes, nextRequestId())
+      const { request, wantsTyped, wantsFinalResponse } = decodeCall(this.#door, bytes, nextRequestId(), context)
       let only: InferenceResponse | undefined
       await this.#door.dataPlane.stream(request, context, async (response, isOnly) => {
         if (response.headers !== undefined) this.#trailer = trailerOf(response.headers)

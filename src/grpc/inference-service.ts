@@ -9,6 +9,7 @@ import { decodeCall } from './infer-call.ts'
 import { inferStream } from './infer-stream.ts'
 import { managementHandlers } from './management.ts'
 import { decodeModelRef, encodeFlag, encodeModelMetadata, encodeServerMetadata } from './messages.ts'
+import { hostedRef } from './serving-model.ts'
 import { defineService, unary, type UnaryHandler } from './service.ts'
 
 export const inferenceServiceName = 'inference.GRPCInferenceService'
@@ -47,10 +48,10 @@ export function implementInference(door: Door, options: GrpcOptions): UntypedSer
   const handlers: Readonly<Record<string, UnaryHandler>> = {
     ServerLive: () => encodeFlag(true),
     ServerReady: () => encodeFlag(door.isReady),
-    ModelReady: (request) => encodeFlag(isModelReady(door, request)),
+    ModelReady: (request, context) => encodeFlag(isModelReady(door, request, context)),
     ServerMetadata: () => serverMetadata,
-    ModelMetadata: async (request) => {
-      const ref = decodeModelRef(request, 'ModelMetadataRequest')
+    ModelMetadata: async (request, context) => {
+      const ref = hostedRef(door, context, decodeModelRef(request, 'ModelMetadataRequest'))
       await dataPlane.wake(ref)
       return encodeModelMetadata(dataPlane.metadata(ref))
     },
@@ -65,10 +66,10 @@ export function implementInference(door: Door, options: GrpcOptions): UntypedSer
 }
 
 /** Unknown and unloaded models are not ready, which is no error: Triton's clients raise on any other status. */
-function isModelReady(door: Door, request: Buffer): boolean {
+function isModelReady(door: Door, request: Buffer, context: GrpcContext): boolean {
   const ref = decodeModelRef(request, 'ModelReadyRequest')
   try {
-    door.dataPlane.check(ref)
+    door.dataPlane.check(hostedRef(door, context, ref))
     return !door.isDraining
   } catch (reason) {
     const { code } = InferenceError.from(reason)
@@ -78,7 +79,7 @@ function isModelReady(door: Door, request: Buffer): boolean {
 }
 
 async function infer(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
-  const { request, wantsTyped } = decodeCall(door, bytes, context.requestId)
+  const { request, wantsTyped } = decodeCall(door, bytes, context.requestId, context)
   const response = await door.dataPlane.infer(request, context)
   context.answerWith(response)
   return encodeGrpcInferResponse(response, { isTyped: wantsTyped })

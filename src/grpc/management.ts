@@ -19,12 +19,14 @@ import {
 } from './management-schemas.ts'
 import { encodeMessage } from './message-schema.ts'
 import { decodeModelRef } from './messages.ts'
+import { hostedRef } from './serving-model.ts'
 import type { UnaryHandler } from './service.ts'
 
 const nothing = Buffer.alloc(0)
 
 /** Handlers by the names of their methods. */
-export function managementHandlers({ dataPlane }: Door): Readonly<Record<string, UnaryHandler>> {
+export function managementHandlers(door: Door): Readonly<Record<string, UnaryHandler>> {
+  const { dataPlane } = door
   const { modelControl } = dataPlane
   const control =
     (verb: 'load' | 'unload', message: string): UnaryHandler =>
@@ -34,14 +36,14 @@ export function managementHandlers({ dataPlane }: Door): Readonly<Record<string,
       return isKServe ? encodeMessage(kserveControlResponse, { model_name: model, is_done: true }) : nothing
     }
   return {
-    ModelConfig: async (bytes) => {
-      const ref = decodeModelRef(bytes, 'ModelConfigRequest')
+    ModelConfig: async (bytes, context) => {
+      const ref = hostedRef(door, context, decodeModelRef(bytes, 'ModelConfigRequest'))
       await dataPlane.wake(ref)
       const config = dataPlane.modelConfig(ref)
       return encodeMessage(modelConfigResponse, { config })
     },
-    ModelStatistics: async (bytes) => {
-      const ref = decodeModelRef(bytes, 'ModelStatisticsRequest')
+    ModelStatistics: async (bytes, context) => {
+      const ref = hostedRef(door, context, decodeModelRef(bytes, 'ModelStatisticsRequest'))
       const statistics = await (ref.name === '' ? dataPlane.statistics() : dataPlane.statistics(ref))
       return encodeMessage(modelStatisticsResponse, { model_stats: statistics })
     },

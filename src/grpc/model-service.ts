@@ -4,8 +4,10 @@ import { decodeModelStatusRequest, encodeModelStatusResponse } from '../codec/te
 import { decodeReloadConfigRequest, encodeReloadConfigResponse } from '../codec/tensorflow/reload-config.ts'
 import { InferenceError } from '../core/errors.ts'
 import { versionStatuses } from '../repository/version-status.ts'
+import type { GrpcContext } from './context.ts'
 import type { Door } from './door.ts'
 import { defineService, unary } from './service.ts'
+import { hostedRef } from './serving-model.ts'
 
 export const modelServiceName = 'tensorflow.serving.ModelService'
 
@@ -14,17 +16,18 @@ export const modelService = defineService(modelServiceName, { GetModelStatus: {}
 /** The handlers of the service. */
 export function implementModelService(door: Door): UntypedServiceImplementation {
   return {
-    GetModelStatus: unary(door, (request) => getModelStatus(door, request), 'grpc-v1'),
+    GetModelStatus: unary(door, (request, context) => getModelStatus(door, request, context), 'grpc-v1'),
     HandleReloadConfigRequest: unary(door, (request) => reload(door, request), 'grpc-v1'),
   }
 }
 
 /** A label is not looked at: TF Serving answers all versions too (get_model_status_impl.cc). */
-function getModelStatus({ dataPlane }: Door, bytes: Buffer): Uint8Array {
-  const { name, version } = decodeModelStatusRequest(bytes)
+function getModelStatus(door: Door, bytes: Buffer, context: GrpcContext): Uint8Array {
+  const { name: given, version } = decodeModelStatusRequest(bytes)
+  const { name } = hostedRef(door, context, { name: given })
   if (name === '') throw new InferenceError('invalid_argument', 'ModelSpec has no name specified.')
   return encodeModelStatusResponse(
-    versionStatuses(dataPlane.models(), { name, ...(version === undefined ? {} : { version }) }),
+    versionStatuses(door.dataPlane.models(), { name, ...(version === undefined ? {} : { version }) }),
   )
 }
 

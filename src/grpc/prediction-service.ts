@@ -13,7 +13,7 @@ import type { GrpcContext } from './context.ts'
 import type { Door } from './door.ts'
 import { classify, multiInference, regress } from './example-inference.ts'
 import { defineService, unary, type UnaryHandler } from './service.ts'
-import { answeredSpec, refOf, servedModel, signatureOf } from './serving-model.ts'
+import { answeredSpec, hostedRef, refOf, servedModel, signatureOf } from './serving-model.ts'
 
 export const predictionServiceName = 'tensorflow.serving.PredictionService'
 
@@ -35,7 +35,7 @@ export function implementPrediction(door: Door): UntypedServiceImplementation {
     Classify: counted(door, classify),
     Regress: counted(door, regress),
     MultiInference: counted(door, multiInference),
-    GetModelMetadata: (request) => describe(door, request),
+    GetModelMetadata: (request, context) => describe(door, request, context),
   }
   return Object.fromEntries(
     Object.entries(handlers).map(([method, handler]) => [method, unary(door, handler, 'grpc-v1')]),
@@ -52,7 +52,7 @@ function counted(door: Door, call: Call): UnaryHandler {
       return call(door, bytes, context)
     } catch (reason) {
       const { name, version } = peekModelSpec(bytes)
-      const ref = version === undefined ? { name } : { name, version }
+      const ref = hostedRef(door, context, version === undefined ? { name } : { name, version })
       const waking = door.dataPlane.wake(ref) // never loaded: its signature is needed
       if (waking !== undefined) return waking.then(() => answer(bytes, context))
       door.metrics?.countRefusal(ref, 'grpc-v1', 'infer', InferenceError.from(reason).code)
@@ -64,7 +64,7 @@ function counted(door: Door, call: Call): UnaryHandler {
 
 function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
   const call = decodePredictRequest(bytes)
-  const ref = refOf(door, call.spec)
+  const ref = refOf(door, call.spec, context)
   const request = requestOf(call, ref, servedModel(door, ref), context)
   return run()
 
@@ -72,7 +72,7 @@ function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8
     const response = await door.dataPlane.infer(request, context)
     context.answerWith(response)
     const { model, outputs } = response
-    return encodePredictResponse({ spec: answeredSpec(call.spec, model.version), outputs })
+    return encodePredictResponse({ spec: answeredSpec(call.spec, model), outputs })
   }
 }
 
@@ -128,15 +128,19 @@ function checkOutputs(filter: readonly string[], { outputs }: ServedMetadata): v
   }
 }
 
-async function describe(door: Door, bytes: Buffer): Promise<Uint8Array> {
+async function describe(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
   const { spec, fields } = decodeModelMetadataRequest(bytes)
   if (fields.length === 0) throw invalid('GetModelMetadataRequest must specify at least one metadata_field')
   for (const field of fields) {
     if (field !== 'signature_def') throw invalid(`Metadata field ${field} is not supported`)
   }
-  await door.dataPlane.wake(refOf(door, spec))
-  const served = servedModel(door, refOf(door, spec))
-  return encodeModelMetadataResponse({ name: spec.name, version: served.ref.version, signatureName: '' }, served)
+  const ref = refOf(door, spec, context)
+  await door.dataPlane.wake(ref)
+  const served = servedModel(door, ref)
+  return encodeModelMetadataResponse(
+    { name: spec.name === '' ? served.ref.name : spec.name, version: served.ref.version, signatureName: '' },
+    served,
+  )
 }
 
 function list(names: Iterable<string>): string {

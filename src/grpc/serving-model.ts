@@ -4,16 +4,30 @@ import type { ModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { ServedMetadata } from '../repository/status.ts'
+import type { GrpcContext } from './context.ts'
 import type { Door } from './door.ts'
+
+/** The model that a call means on the host that it came to. @throws InferenceError `not_found` for another than that of the host */
+export function hostedRef(door: Door, at: Pick<GrpcContext, 'host'>, ref: ModelRef): ModelRef {
+  if (!door.hasHosts) return ref
+  const name = door.modelAt(at, ref.name)
+  return name === ref.name ? ref : { ...ref, name }
+}
 
 /**
  * The model that is asked for.
  *
- * @throws InferenceError `invalid_argument` where no model is named, or a label that no version has
+ * @throws InferenceError `invalid_argument` where no model is named, or a label that no version has; `not_found` for another
+ *   model than that of the host
  */
-export function refOf({ dataPlane }: Door, { name, version, versionLabel }: ModelSpec): ModelRef {
+export function refOf(
+  door: Door,
+  { name: given, version, versionLabel }: ModelSpec,
+  at: Pick<GrpcContext, 'host'>,
+): ModelRef {
+  const name = door.hasHosts ? door.modelAt(at, given) : given
   if (name === '') throw new InferenceError('invalid_argument', 'ModelSpec has no name specified.')
-  if (versionLabel !== undefined) return dataPlane.labelled(name, versionLabel)
+  if (versionLabel !== undefined) return door.dataPlane.labelled(name, versionLabel)
   return version === undefined ? { name } : { name, version }
 }
 
@@ -38,8 +52,8 @@ export function servedModel({ dataPlane }: Door, ref: ModelRef): ServedMetadata 
 }
 
 /** The spec of an answer: what ran. */
-export function answeredSpec(spec: ModelSpec, version: string): ModelSpec {
-  return { name: spec.name, version, signatureName: signatureOf(spec) }
+export function answeredSpec(spec: ModelSpec, { name, version }: Required<ModelRef>): ModelSpec {
+  return { name: spec.name === '' ? name : spec.name, version, signatureName: signatureOf(spec) }
 }
 
 /** The signature that is asked for; the default one where none is named. */

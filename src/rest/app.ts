@@ -17,7 +17,7 @@ import { openDoor } from './options.ts'
 import type { Door, RestOptions } from './options.ts'
 import { requestIdOf } from './request-context.ts'
 import { acceptAnyBody } from './routing.ts'
-import { servingUrl } from './serving-routes.ts'
+import { otherModelAt, servingUrl } from './serving-routes.ts'
 import { addServiceRoutes } from './service-routes.ts'
 import { HttpRefusal, parserRefusal } from './status.ts'
 import { addV1Routes } from './v1-routes.ts'
@@ -95,6 +95,8 @@ function answerErrors(app: FastifyInstance, door: Door): void {
 /** As TF Serving under /v1/, as Triton elsewhere. */
 function unknownPath(method: string, url: string): HttpRefusal {
   const path = pathOf(url)
+  const other = otherModelAt(path)
+  if (other !== undefined) return new HttpRefusal(404, `Model with name ${other} does not exist.`)
   if (path.startsWith('/v1/')) return new HttpRefusal(400, `Malformed request: ${method} ${path}`)
   return new HttpRefusal(404, 'Not Found')
 }

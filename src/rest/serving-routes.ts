@@ -20,6 +20,8 @@ export interface RestServices {
 
 const servingPath = /^\/serving\/([^/?]+)\/([^/?]+)(?=[/?]|$)/
 const modelPath = /^(\/v[12]\/models\/)([^/:?]+)/
+/** Where no route is: models that are not those of the host that was asked. */
+const otherPath = '/serving/-/other/'
 
 /** Rewrites the URL of a request: graphs first, which answer on any path of theirs. */
 export function servingUrl(
@@ -45,10 +47,18 @@ export function servingUrl(
 }
 
 function toModel(url: string, { model, asked }: FoundService): string {
-  if (asked === model) return url
-  return url.replace(modelPath, (path, before: string, name: string) =>
-    decoded(name) === model ? `${before}${encodeURIComponent(asked)}` : path,
-  )
+  const [path, before = '', segment = ''] = modelPath.exec(url) ?? []
+  if (path === undefined) return url
+  const name = decoded(segment)
+  if (name === asked) return url
+  return name === model
+    ? `${before}${encodeURIComponent(asked)}${url.slice(path.length)}`
+    : `${otherPath}${encodeURIComponent(name)}`
+}
+
+/** The model that was asked for on the host of another, from what {@link servingUrl} made of it. */
+export function otherModelAt(url: string): string | undefined {
+  return url.startsWith(otherPath) ? decoded(url.slice(otherPath.length)) : undefined
 }
 
 /** Empty where it is malformed. */

@@ -25,6 +25,7 @@ import type { ServeConfig } from './config.ts'
 import type { ModelFinder } from './configured-models.ts'
 import { isControlled } from './control/access.ts'
 import type { Control } from './control/control.ts'
+import { grpcHosts } from './control/hosts.ts'
 import { openControl, type ControlStart } from './control/open.ts'
 import type { Fetching } from './fetching.ts'
 import { followFiles, type FileFollower } from './follow-files.ts'
@@ -201,6 +202,7 @@ export class Server {
       const limits = { maxMessageBytes: config.maxRequestBytes }
       this.#grpc = createGrpcServer({
         dataPlane: this.dataPlane,
+        hosts: grpcHosts(this.#graphs, this.#control.hosts),
         metrics,
         log,
         version,

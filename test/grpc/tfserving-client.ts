@@ -36,10 +36,11 @@ export interface AnsweredTensor {
 export class ServingClient {
   readonly #client: grpc.Client
 
-  constructor(port: number) {
+  constructor(port: number, options: grpc.ClientOptions = {}) {
     this.#client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
       'grpc.use_local_subchannel_pool': 1,
+      ...options,
     })
   }
 

@@ -1,6 +1,8 @@
 /** The hosts of services: `<name>.<namespace>.<domain>`, those of their components, and the tags of a rollout. */
+import type { GrpcHosts } from '../../grpc/door.ts'
 import type { PlannedService } from '../../kserve/index.ts'
 import type { FoundService, RestServices } from '../../rest/serving-routes.ts'
+import type { Graphs } from '../graphs/graphs.ts'
 
 type HostedService = Pick<PlannedService, 'name' | 'namespace' | 'model' | 'components'>
 export type RevisionTag = 'latest' | 'prev'
@@ -32,6 +34,10 @@ export class ServiceHosts implements RestServices {
     )
   }
 
+  get isEmpty(): boolean {
+    return this.#byKey.size === 0
+  }
+
   atHost(host: string): FoundService | undefined {
     if (this.#byKey.size === 0 || !/^[a-z]/i.test(host)) return undefined
     const dot = host.indexOf('.')
@@ -61,5 +67,18 @@ export class ServiceHosts implements RestServices {
 
   #service(label: string, namespace: string): HostedService | undefined {
     return this.#byKey.get(`${label}.${namespace}`) ?? this.#byKey.get(`${label}.`)
+  }
+}
+
+/** The same hosts for gRPC: graphs first, as over REST. */
+export function grpcHosts(graphs: Pick<Graphs, 'isEmpty' | 'atHost'>, services: ServiceHosts): GrpcHosts {
+  return {
+    get isEmpty() {
+      return services.isEmpty && graphs.isEmpty
+    },
+    atHost: (host) => {
+      const graph = graphs.atHost(host)
+      return graph === undefined ? services.atHost(host) : { model: graph, asked: graph }
+    },
   }
 }
