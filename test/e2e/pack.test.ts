@@ -119,7 +119,7 @@ describe.skipIf(!isPackedBuild)('the package (skipped: only a build in dist/ can
     async ({ skip }) => {
       skip(withoutRegistry !== undefined, withoutRegistry)
       const { stdout } = await execute(process.execPath, [join(folder, 'out', 'doors.js')], { cwd: folder })
-      expect(JSON.parse(stdout)).toEqual(['function', 'function', 'function', 'function', 'onnx'])
+      expect(JSON.parse(stdout)).toEqual(['function', 'function', 'function', 'function', 'function', 'onnx'])
       for (const { line, answer } of readmePrograms()) {
         const ran = await execute(process.execPath, [join(folder, 'out', `readme-${line}.js`)], { cwd: folder })
         expect(ran.stdout).toBe(answer)
@@ -149,6 +149,7 @@ async function writeProject(folder: string): Promise<void> {
 const doors = `
 import { createServer, defineModel, tensor, type Server, type Tensor } from 'servable'
 import { place, type Model, type Runtime } from 'servable/runtime'
+import { contractTests } from 'servable/runtime/contract'
 import { decodeV2Request, encodeV2Response } from 'servable/codec'
 import { createClient } from 'servable/client'
 import onnx from 'servable/runtimes/onnx'
@@ -163,7 +164,7 @@ export const runtime: Runtime = onnx
 export const metadataOf = (model: Model): string => model.metadata.platform
 export const input: Tensor<'FP32'> = tensor('x', 'FP32', [1], Float32Array.of(1))
 export const codec = { decodeV2Request, encodeV2Response }
-console.log(JSON.stringify([typeof createServer, typeof place, typeof decodeV2Request, typeof createClient, onnx.name]))
+console.log(JSON.stringify([typeof createServer, typeof place, typeof contractTests, typeof decodeV2Request, typeof createClient, onnx.name]))
 `
 
 /** The TypeScript programs of README.md with what they print. */
