@@ -68,7 +68,8 @@ export class ModelRepository implements Repository {
   /** Two Map look-ups at most and a counter: this is on the path of every request. */
   use<T>(ref: ModelRef, work: (model: ModelHandle) => Promise<T>): Promise<T> {
     const family = this.#find(ref.name)
-    const split = family?.split
+    // Who asks for a revision by its own name means that one.
+    const split = ref.name === family?.name ? family.split : undefined
     const chosen = split === undefined ? family : (split.next((each) => instanceOf(each, ref) !== undefined) ?? family)
     if (chosen !== undefined) chosen.requests += 1
     const instance = instanceOf(chosen, ref)
