@@ -61,4 +61,6 @@ export interface RequestContext {
   readonly trace?: TraceContext | undefined
   /** Present where the call came as bytes; only in the context that the door made, as observers see it first. */
   readonly wire?: Wire | undefined
+  /** Is told which revision of the model answers, where it has revisions; only in the context that the door made. */
+  readonly answersAs?: (revision: string) => void
 }

@@ -259,6 +259,7 @@ export class DataPlane {
     if (call.trace !== undefined) call.context = new TracedContext(context, call.trace)
     const leased = (handle: ModelHandle): Promise<InferenceResponse> => {
       call.ref = handle.ref
+      if (handle.revision !== undefined) context.answersAs?.(handle.revision)
       return work(handle, call)
     }
     try {

@@ -1,9 +1,12 @@
 /** Headers that a model or a hook gives its answer: which of them may travel. */
 import { InferenceError } from '../core/errors.ts'
 
+/** Tells which revision of a model answered, where it has revisions. */
+export const revisionHeader = 'x-servable-revision'
+
 /** What the door itself says of the body and the connection. */
 const reserved =
-  /^(content-.*|transfer-encoding|connection|keep-alive|proxy-.*|te|trailer|upgrade|date|vary|inference-header-content-length|x-request-id|grpc-.*|host)$/
+  /^(content-.*|transfer-encoding|connection|keep-alive|proxy-.*|te|trailer|upgrade|date|vary|inference-header-content-length|x-request-id|x-servable-revision|grpc-.*|host)$/
 
 /**
  * The headers that a model set, less those that are the door's own to set: an answer that was fetched elsewhere may bring

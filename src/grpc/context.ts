@@ -1,10 +1,11 @@
 /** What travels beside one gRPC call: its id, its metadata and its signal, each made when it is asked for. */
-import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js'
+import { Metadata, type ServerUnaryCall } from '@grpc/grpc-js'
 import { randomBytes } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import type { Bag } from '../core/bag.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceResponse, RequestContext } from '../core/inference.ts'
+import { revisionHeader } from '../dataplane/response-headers.ts'
 import { trailerOf } from './trailer.ts'
 import { giveBackController, takeController, type SpareController } from '../scheduling/spare-controllers.ts'
 
@@ -29,6 +30,7 @@ export class GrpcContext implements RequestContext {
   #spare: SpareController | undefined
   #isReleased = false
   #trailer: Metadata | undefined
+  #revision: string | undefined
 
   /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
   constructor(call: ServerCall, protocol: GrpcProtocol = 'grpc-v2', inFlight?: Bag<GrpcContext>) {
@@ -77,9 +79,19 @@ export class GrpcContext implements RequestContext {
     return this.#headers
   }
 
-  /** What the answer brings after its message; nothing where no model set a header. */
+  /** What the answer brings after its message; nothing where no model set a header, nor has revisions. */
   get trailer(): Metadata | undefined {
+    if (this.#revision !== undefined) this.addRevision((this.#trailer ??= new Metadata()))
     return this.#trailer
+  }
+
+  answersAs(revision: string): void {
+    this.#revision = revision
+  }
+
+  /** Tells which revision was asked, where the model has revisions. */
+  addRevision(metadata: Metadata): void {
+    if (this.#revision !== undefined) metadata.set(revisionHeader, this.#revision)
   }
 
   /** Takes the headers of a response into the trailer. @throws InferenceError `internal` where none can carry them */

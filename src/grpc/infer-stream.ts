@@ -8,7 +8,6 @@ import { shuttingDown, type Door } from './door.ts'
 import { decodeCall } from './infer-call.ts'
 import { asBuffer, errorOf } from './service.ts'
 import { detailsOf, statusOf } from './status.ts'
-import { trailerOf } from './trailer.ts'
 
 /** Requests of one stream that run at once; the next is read when one is done. */
 const maxConcurrent = 64
@@ -84,7 +83,8 @@ class InferStream {
       const { request, wantsTyped, wantsFinalResponse } = decodeCall(this.#door, bytes, nextRequestId(), context)
       let only: InferenceResponse | undefined
       await this.#door.dataPlane.stream(request, context, async (response, isOnly) => {
-        if (response.headers !== undefined) this.#trailer = trailerOf(response.headers)
+        context.answerWith(response)
+        this.#trailer = context.trailer ?? this.#trailer
         if (isOnly) only = response
         else {
           passTurn()

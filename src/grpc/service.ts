@@ -53,7 +53,9 @@ export function unary(
     }
     const fail = (reason: unknown): void => {
       context.release()
-      callback(statusOf(errorOf(log, reason, context.requestId), refuseStatus))
+      const status = statusOf(errorOf(log, reason, context.requestId), refuseStatus)
+      context.addRevision(status.metadata)
+      callback(status)
     }
     try {
       const response = handler(call.request, context)

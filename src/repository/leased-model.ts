@@ -32,14 +32,19 @@ export class LeasedModel implements Leasable {
   readonly #now: (() => number) | undefined
   #lastUse = 0
 
-  /** @param now the clock of {@link lastUse}, where anybody looks at it */
-  constructor(ref: Required<ModelRef>, loaded: LoadedModel, now?: () => number) {
+  /** @param about its revision, where it has one; the clock of {@link lastUse}, where anybody looks at it */
+  constructor(
+    ref: Required<ModelRef>,
+    loaded: LoadedModel,
+    { now, revision }: { readonly now?: (() => number) | undefined; readonly revision?: string | undefined } = {},
+  ) {
     this.#ref = ref
     this.#loaded = loaded
     this.#now = now
     if (now !== undefined) this.#lastUse = now()
     this.#metadata = loaded.model.metadata
-    this.#handle = { ...loaded, ref, served: servedMetadata(ref, loaded, [ref.version]) }
+    const served = servedMetadata(ref, loaded, [ref.version])
+    this.#handle = { ...loaded, ref, served, ...(revision === undefined ? {} : { revision }) }
   }
 
   get handle(): ModelHandle {

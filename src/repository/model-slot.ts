@@ -219,7 +219,10 @@ export class ModelSlot {
   #swap(entry: ModelEntry, loaded: LoadedModel, claim: Claim | undefined): void {
     const old = this.#instance instanceof LeasedModel ? this.#instance : undefined
     const standIn = this.#instance instanceof StandbyModel ? this.#instance : undefined
-    const instance = new LeasedModel(this.ref, loaded, this.#isTimed(entry) ? this.#around.timers.now : undefined)
+    const instance = new LeasedModel(this.ref, loaded, {
+      now: this.#isTimed(entry) ? this.#around.timers.now : undefined,
+      revision: this.#revision,
+    })
     this.#instance = instance
     this.#entry = entry
     this.#standby = undefined

@@ -6,6 +6,8 @@ import type { ModelStatus, ServedMetadata } from './status.ts'
 /** A ready model, leased: it is not unloaded while the lease is held. */
 export interface ModelHandle extends LoadedModel {
   readonly ref: Required<ModelRef>
+  /** Whose version it is, where several revisions can serve the name. */
+  readonly revision?: string
   /** Signature outside the hooks. */
   readonly served: ServedMetadata
 }

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { promisify } from 'node:util'
 import { deflate, deflateSync, gzip, gzipSync } from 'node:zlib'
 import type { LogFields } from '../core/log.ts'
-import { answerHeaders } from '../dataplane/response-headers.ts'
+import { answerHeaders, revisionHeader } from '../dataplane/response-headers.ts'
 import { encodingFor } from './accept-encoding.ts'
 import type { Door } from './options.ts'
 import { givenIdOf } from './request-context.ts'
@@ -53,6 +53,7 @@ export async function sendInference(
   const headers: string[] = ['Content-Type', contentType ?? (headerLength === undefined ? json : binary)]
   if (more !== undefined) for (const [name, value] of Object.entries(more)) headers.push(name, value)
   if (own !== undefined) headers.push(...answerHeaders(own).flat())
+  if (context.revision !== undefined) headers.push(revisionHeader, context.revision)
   if (headerLength !== undefined) headers.push('Inference-Header-Content-Length', String(headerLength))
   const given = reply.request.raw.headers
   const givenId = givenIdOf(given)
@@ -70,6 +71,11 @@ export async function sendInference(
     }
   }
   write(reply, headers, body)
+}
+
+/** Tells which revision answers by a response that is about to be opened, where the model has revisions. */
+export function markRevision({ raw }: FastifyReply, { revision }: Pick<HttpContext, 'revision'>): void {
+  if (revision !== undefined && !raw.headersSent) raw.setHeader(revisionHeader, revision)
 }
 
 function lengthOf(body: Body): number {
@@ -129,6 +135,7 @@ export function sendError(
   if (reply.sent || reply.raw.destroyed) return
   const givenId = givenIdOf(reply.request.raw.headers)
   if (givenId !== undefined) reply.header('x-request-id', givenId)
+  if (context?.revision !== undefined) reply.header(revisionHeader, context.revision)
   if (door.isDraining()) reply.header('connection', 'close')
   reply.headers(headers)
   reply

@@ -9,7 +9,7 @@ import {
 } from '../codec/index.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse } from '../core/inference.ts'
-import { sendError, sendInference } from './answer.ts'
+import { markRevision, sendError, sendInference } from './answer.ts'
 import { EventStream } from './event-stream.ts'
 import { refuse, refuseWhileDraining } from './inference.ts'
 import type { Door } from './options.ts'
@@ -111,7 +111,10 @@ function notOne(): InferenceError {
 const generateStream: Answer = async (door, { request, encode }, context, reply) => {
   const events = new EventStream(reply)
   try {
-    await door.dataPlane.stream(request, context, (response) => events.send(encode(response), response.headers))
+    await door.dataPlane.stream(request, context, (response) => {
+      markRevision(reply, context)
+      return events.send(encode(response), response.headers)
+    })
     events.end()
   } catch (reason) {
     if (!events.isOpen) sendError(door, reply, reason, context)

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { scanOpenAiBody } from '../codec/openai-body.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
-import { sendError, sendJson } from './answer.ts'
+import { markRevision, sendError, sendJson } from './answer.ts'
 import { ForwardedAnswer } from './forwarded-answer.ts'
 import { pathOf, refuseWhileDraining } from './inference.ts'
 import { openAiShape, errorOfStatus } from './openai-error.ts'
@@ -111,6 +111,7 @@ async function forward(door: Door, exchange: Exchange, request: FastifyRequest, 
       if (model.forward === undefined) throw speaksNoOpenAi(ref.name)
       const watch = new TokenWatch(tell, performance.now())
       const response = await model.forward(requestOf(exchange, request), limited)
+      markRevision(reply, context)
       await answer.write(response, limited.signal, watch)
       const error = errorOfStatus(response.status)
       if (error !== undefined) throw error

@@ -34,6 +34,7 @@ export class HttpContext implements RequestContext {
   #deadline: number | undefined
   #timer: NodeJS.Timeout | undefined
   #wire: Wire | undefined
+  #revision: string | undefined
 
   /** @param inFlight holds this context from the moment that somebody asks for its signal until `release` */
   constructor(protocol: HttpContext['protocol'], request: ContextRequest, inFlight: InFlight) {
@@ -65,6 +66,15 @@ export class HttpContext implements RequestContext {
     if (!(body instanceof Uint8Array)) return undefined
     this.#wire ??= { body, contentType: givenContentType }
     return this.#wire
+  }
+
+  /** Which revision of the model answers, where it has revisions. */
+  get revision(): string | undefined {
+    return this.#revision
+  }
+
+  answersAs(revision: string): void {
+    this.#revision = revision
   }
 
   /** Tells who logs of an answer of 200. */
