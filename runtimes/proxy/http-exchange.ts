@@ -22,6 +22,8 @@ export interface HttpCall {
    * sent again.
    */
   readonly isAlone?: boolean
+  /** Most bytes of the answer; those of the options where absent. */
+  readonly maxBytes?: number
 }
 
 export interface HttpOptions {
@@ -65,12 +67,13 @@ export class HttpUpstream {
     const label = `${call.method} ${this.url}${call.path}`
     const parts: Uint8Array[] = []
     let length = 0
+    const most = call.maxBytes ?? this.#options.maxResponseBytes
     try {
       for await (const chunk of incoming) {
         const bytes = chunk as Uint8Array // a stream without an encoding gives bytes
         length += bytes.byteLength
-        if (length > this.#options.maxResponseBytes) {
-          throw senseless(label, `it has more than the ${this.#options.maxResponseBytes} bytes of max_response_bytes`)
+        if (length > most) {
+          throw senseless(label, `it has more than the ${most} bytes of max_response_bytes`)
         }
         parts.push(bytes)
       }

@@ -84,7 +84,12 @@ function openWire(url: string, protocol: Protocol, target: Target, { options, tl
   const upstream = new HttpUpstream(opening)
   const { isBinary, paths, hasMetadata } = profileOf(options.profile)
   const readyPath = health.path ?? paths?.ready
-  if (protocol === 'openai') return openOpenAi(upstream, target, { readyPath: readyPath ?? '/v1/models' })
+  if (protocol === 'openai') {
+    return openOpenAi(upstream, target, {
+      readyPath: readyPath ?? '/v1/models',
+      hasMetrics: options.profile === 'vllm',
+    })
+  }
   if (protocol === 'v2') return openV2Rest(upstream, target, { isBinary: binary ?? isBinary, readyPath })
   return openV1Rest(upstream, target, { predictPath: paths?.predict, readyPath, hasMetadata, outputs })
 }

@@ -16,18 +16,25 @@ import { InferenceError, tensor, type InferenceRequest, type Parameters } from '
 import { answered, readable, senseless } from './errors.ts'
 import type { HttpUpstream } from './http-exchange.ts'
 import { ForwardedRefusal, forwardTo } from './openai-forward.ts'
+import { maxMetricsBytes, metricsPath, requestsAt } from './vllm-load.ts'
 import type { Answer, Exchange, ForwardedCall, ForwardedPiece, Headers, Target, Wire } from './wire.ts'
 
 export interface OpenAiOptions {
   /** Answers 200 where the server takes requests. */
   readonly readyPath: string
+  /** It has vLLM's metrics. */
+  readonly hasMetrics?: boolean
 }
 
 const completions = '/v1/completions'
 /** vLLM then tells how many requests wait there, beside every answer. */
 const loadFormat: Headers = { 'endpoint-load-metrics-format': 'TEXT' }
 
-export function openOpenAi(upstream: HttpUpstream, target: Target, { readyPath }: OpenAiOptions): Wire {
+export function openOpenAi(
+  upstream: HttpUpstream,
+  target: Target,
+  { readyPath, hasMetrics = false }: OpenAiOptions,
+): Wire {
   const { name } = target.remote
   const asking = (exchange: Exchange): Exchange => ({ ...exchange, headers: { ...loadFormat, ...exchange.headers } })
   /** A base URL may end with the prefix, as those that clients of OpenAI are given. */
@@ -58,6 +65,7 @@ export function openOpenAi(upstream: HttpUpstream, target: Target, { readyPath }
       const { status } = await upstream.reply({ method: 'GET', path: pathAt(readyPath) }, exchange)
       return status >= 200 && status < 300
     },
+    ...(hasMetrics ? { requests: (exchange: Exchange) => requestsOf(upstream, exchange) } : {}),
     describe: async () => description(name),
     close: () => upstream.close(),
   }
@@ -65,6 +73,13 @@ export function openOpenAi(upstream: HttpUpstream, target: Target, { readyPath }
 
 const json = { 'content-type': 'application/json' }
 const jsonCall = { path: completions, contentType: 'application/json', accept: undefined }
+
+/** Metrics are at the root of the server: the path climbs out of a base URL's prefix. */
+async function requestsOf(upstream: HttpUpstream, exchange: Exchange): Promise<number | undefined> {
+  const path = upstream.url.endsWith('/v1') ? `/..${metricsPath}` : metricsPath
+  const { status, body } = await upstream.reply({ method: 'GET', path, maxBytes: maxMetricsBytes }, exchange)
+  return status === 200 ? requestsAt(Buffer.from(body).toString('latin1')) : undefined
+}
 
 /** One response for each event that brings text; the last one tells why it ended. */
 async function* streamOf(

@@ -10,6 +10,7 @@ import {
   type RequestContext,
 } from '../../src/runtime/index.ts'
 import { Health } from './health.ts'
+import { LoadWatch } from './load-watch.ts'
 import { headerFilter, type HeaderFilter } from './headers.ts'
 import { launchPlan } from './launch-options.ts'
 import { launch, type Launched } from './launched-wire.ts'
@@ -80,6 +81,7 @@ class ProxiedModel implements Model {
   readonly #parts: Parts
   readonly #pool: Pool<Wire>
   readonly #health: Health<Wire>
+  readonly #loads: LoadWatch<Wire>
   readonly #returned: HeaderFilter
 
   constructor(parts: Parts) {
@@ -90,6 +92,7 @@ class ProxiedModel implements Model {
     this.takesRaw = protocol === 'grpc-v2'
     this.#returned = headerFilter(options.return_headers)
     this.#pool = new Pool(wires, poolOptions(spec.ref.name, options, own))
+    this.#loads = new LoadWatch(this.#pool.upstreams, own)
     const { interval_ms: intervalMs, timeout_ms: timeoutMs } = options.health
     const healthOptions = { name: spec.ref.name, intervalMs, timeoutMs, headers: own, log }
     this.#health = new Health(this.#pool.upstreams, healthOptions, (wire) => void this.#describe(wire))
@@ -122,6 +125,7 @@ class ProxiedModel implements Model {
       await pause(startPauseMs, signal)
     }
     this.#health.watch()
+    void this.#loads.watch()
   }
 
   async predict(batch: Parameters<Model['predict']>[0], signal: AbortSignal): ReturnType<Model['predict']> {
@@ -136,6 +140,7 @@ class ProxiedModel implements Model {
 
   async close(): Promise<void> {
     this.#health.close()
+    this.#loads.close()
     this.#pool.close()
     await this.#parts.launched?.close()
   }

@@ -13,6 +13,9 @@ export class Upstream<W extends { readonly url: string }> {
   #inFlight = 0
   #waiting = 0
   #reportedAt = -Infinity
+  /** Requests of others there, when it was asked last. */
+  #others = 0
+  #askedAt = -Infinity
   /** As the last look at it found; nobody has looked yet where undefined. */
   isReady: boolean | undefined
 
@@ -23,9 +26,11 @@ export class Upstream<W extends { readonly url: string }> {
     this.#now = now
   }
 
-  /** Requests under way from here, and those of others that it says wait there. */
+  /** Requests under way from here, and those of others that it says it has, or that wait there. */
   get load(): number {
-    const isFresh = this.#now() - this.#reportedAt < reportLastsMs
+    const now = this.#now()
+    if (now - this.#askedAt < reportLastsMs) return this.#inFlight + this.#others
+    const isFresh = now - this.#reportedAt < reportLastsMs
     return this.#inFlight + (isFresh ? this.#waiting : 0)
   }
 
@@ -46,6 +51,12 @@ export class Upstream<W extends { readonly url: string }> {
     if (waiting === undefined) return
     this.#waiting = waiting
     this.#reportedAt = this.#now()
+  }
+
+  /** It has so many requests, those from here among them. */
+  has(requests: number): void {
+    this.#others = Math.max(0, requests - this.#inFlight)
+    this.#askedAt = this.#now()
   }
 
   /** @param isFault of the server, not of the request */

@@ -54,6 +54,8 @@ export interface Wire {
   forward?(call: ForwardedCall, exchange: Exchange): AsyncGenerator<ForwardedPiece, void>
   /** False where the server says no. */
   isReady(exchange: Exchange): Promise<boolean>
+  /** How many requests the server has, from whomever; absent where it does not say. Undefined where it says nothing of it. */
+  requests?(exchange: Exchange): Promise<number | undefined>
   /** Undefined where the protocol tells nothing of its models. */
   describe(exchange: Exchange): Promise<ModelDescription | undefined>
   close(): void
