@@ -8,6 +8,7 @@ import { ForwardedAnswer } from './forwarded-answer.ts'
 import { pathOf, refuseWhileDraining } from './inference.ts'
 import { openAiShape, errorOfStatus } from './openai-error.ts'
 import { openAiList, openAiModel, openAiNames } from './openai-models.ts'
+import { openAiCalls } from './openapi-openai.ts'
 import type { Door } from './options.ts'
 import { HttpContext } from './request-context.ts'
 import { get, post, refuseOthers } from './routing.ts'
@@ -16,25 +17,10 @@ import { TokenWatch } from './token-watch.ts'
 
 /** KServe's prefix, and the one that clients of OpenAI know. */
 const prefixes = ['/openai/v1', '/v1']
-/** Requests with a JSON body that names the model. */
-const calls = [
-  '/completions',
-  '/chat/completions',
-  '/responses',
-  '/messages',
-  '/embeddings',
-  '/pooling',
-  '/rerank',
-  '/score',
-  '/classify',
-  '/moderations',
-  '/images/generations',
-  '/audio/speech',
-]
 
 export function addOpenAiRoutes(app: FastifyInstance, door: Door): void {
   for (const prefix of prefixes) {
-    for (const path of calls) addCall(app, door, `${prefix}${path}`, `/v1${path}`)
+    for (const path of openAiCalls) addCall(app, door, `${prefix}${path}`, `/v1${path}`)
   }
   // Below /v1/ these are V1's as well.
   get(app, '/openai/v1/models', (_request, reply) => sendJson(reply, openAiList(door)))

@@ -2,6 +2,7 @@
 import { dataTypes } from '../core/tensor.ts'
 import { extensionPaths } from './openapi-extensions.ts'
 import { graphPaths } from './openapi-graphs.ts'
+import { openAiPaths } from './openapi-openai.ts'
 import {
   callErrors,
   error,
@@ -17,8 +18,16 @@ import {
 } from './openapi-parts.ts'
 import { schemas } from './openapi-schemas.ts'
 
-/** The whole document. @param graphs names of the inference graphs of this server */
-export function describeApi(version: string, graphs: readonly string[] = []): Json {
+/** Names of what only some servers have. */
+export interface DescribedNames {
+  /** Inference graphs. */
+  readonly graphs?: readonly string[] | undefined
+  /** Models that answer OpenAI's requests. */
+  readonly openAi?: readonly string[]
+}
+
+/** The whole document. */
+export function describeApi(version: string, { graphs = [], openAi = [] }: DescribedNames = {}): Json {
   return {
     openapi: '3.1.0',
     info: {
@@ -31,10 +40,18 @@ export function describeApi(version: string, graphs: readonly string[] = []): Js
     tags: [
       { name: 'V2', description: 'Open Inference protocol' },
       { name: 'V1', description: 'TensorFlow Serving and KServe V1' },
+      ...(openAi.length === 0 ? [] : [{ name: 'OpenAI', description: 'Generated texts' }]),
       ...(graphs.length === 0 ? [] : [{ name: 'graphs', description: 'Inference graphs' }]),
       { name: 'service', description: 'The server itself' },
     ],
-    paths: { ...servicePaths, ...v2Paths(), ...extensionPaths(), ...v1Paths(), ...graphPaths(graphs) },
+    paths: {
+      ...servicePaths,
+      ...v2Paths(),
+      ...extensionPaths(),
+      ...v1Paths(),
+      ...openAiPaths(openAi),
+      ...graphPaths(graphs),
+    },
     components: { schemas: { ...schemas, DataType: { type: 'string', enum: dataTypes } } },
   }
 }

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { sendJson } from './answer.ts'
 import { addDocsRoutes } from './docs.ts'
+import { openAiNames } from './openai-models.ts'
 import { describeApi } from './openapi.ts'
 import type { Door } from './options.ts'
 import { get } from './routing.ts'
@@ -12,6 +13,8 @@ export function addServiceRoutes(app: FastifyInstance, door: Door): void {
     const { contentType, text } = await door.metrics.expose()
     return reply.header('content-type', contentType).send(text)
   })
-  get(app, '/openapi.json', (_request, reply) => sendJson(reply, describeApi(door.version, door.graphs?.names)))
+  get(app, '/openapi.json', (_request, reply) => {
+    sendJson(reply, describeApi(door.version, { graphs: door.graphs?.names, openAi: openAiNames(door) }))
+  })
   addDocsRoutes(app)
 }

@@ -57,6 +57,41 @@ describe('/openapi.json', () => {
   })
 })
 
+describe("OpenAI's routes in the description", () => {
+  const described = describeApi('0.0.1', { openAi: ['llama', 'other'] }) as typeof document
+  const own = Object.entries(described.paths).filter(([path]) => document.paths[path] === undefined)
+
+  it('are there only where a model answers them', () => {
+    const paths = own.map(([path]) => path)
+    expect(paths).toContain('/openai/v1/chat/completions')
+    expect(paths).toContain('/v1/chat/completions')
+    expect(paths).toContain('/openai/v1/models')
+    expect(JSON.stringify(own)).toContain('"enum":["llama","other"]')
+    expect(document.paths['/openai/v1/models']).toBeUndefined()
+  })
+
+  it('are valid OpenAPI 3.1, with ids of their own', async () => {
+    const { errors } = await new Validator().validate(JSON.parse(JSON.stringify(described)) as Record<string, unknown>)
+    expect(errors ?? []).toEqual([])
+    const ids = Object.values(described.paths).flatMap((path) =>
+      ['get', 'post'].flatMap((method) => path[method]?.operationId ?? []),
+    )
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  it('exist', async () => {
+    for (const [path, { post }] of own) {
+      if (post === undefined) continue
+      const answer = await app.inject({ method: 'POST', url: path, payload: '{}' })
+      expect({ path, status: answer.statusCode, shape: answer.json<object>() }).toMatchObject({
+        path,
+        status: 400,
+        shape: { error: { message: expect.stringContaining("'model' must name") as unknown } },
+      })
+    }
+  })
+})
+
 describe('/docs', () => {
   it('serves the page and everything that it names', async () => {
     const page = await app.inject('/docs')
