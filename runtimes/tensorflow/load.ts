@@ -43,7 +43,8 @@ export async function loadSavedModel(spec: ModelSpec, log: Log, signal: AbortSig
   return {
     metadata: {
       platform: 'tensorflow_savedmodel',
-      inputs: signature.inputs.map(asSeen),
+      // Shapes of a signature are no promise: TensorFlow Serving's clients send others, and the graph tells what it takes.
+      inputs: signature.inputs.map((input) => ({ ...asSeen(input), isShapeHint: true })),
       outputs: signature.outputs.map(asSeen),
       parameters: {
         ...{ device, device_reason: reason, placement: 'process' },

@@ -3,7 +3,6 @@ import { InferenceError } from '../core/errors.ts'
 import type { TensorMetadata } from '../core/model.ts'
 import { tensor } from '../core/tensor.ts'
 import type { DataType, Tensor } from '../core/tensor.ts'
-import { columnShape } from './column.ts'
 import { ArrayReader } from './json-array.ts'
 import type { ArrayComplaints } from './json-array.ts'
 import { isBase64, rangeOf } from './json-elements.ts'
@@ -141,8 +140,7 @@ function startArray(reader: JsonReader, { name, datatype }: TensorMetadata, side
 }
 
 function finish(metadata: TensorMetadata, array: ArrayReader): Tensor {
-  const shape = columnShape(array.shape, metadata)
-  return tensor(metadata.name, metadata.datatype, shape, array.finish() as never) // read for this datatype
+  return tensor(metadata.name, metadata.datatype, array.shape, array.finish() as never) // read for this datatype
 }
 
 /** An object, but not `{"b64": "…"}`, which is a value. */

@@ -3,6 +3,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
 import type { TensorMetadata } from '../core/model.ts'
 import type { Tensor } from '../core/tensor.ts'
+import { columnShape, flatColumn } from './column.ts'
 import { JsonReader } from './json-reader.ts'
 import { ascii } from './json-string.ts'
 import { JsonWriter } from './json-writer.ts'
@@ -18,6 +19,8 @@ export interface V1Call {
   readonly request: InferenceRequest
   readonly format: V1Format
   readonly signatureName?: string
+  /** Columns came as lists of scalars, and go so. */
+  readonly isFlat?: boolean
 }
 
 /** The one signature of a model, under the names that TensorFlow Serving and KServe know it by. */
@@ -31,12 +34,12 @@ const signatures = ['', 'serving_default', 'predict']
  * @throws InferenceError `invalid_argument` in TensorFlow Serving's words; `unimplemented` for FP16 and BF16
  */
 export function decodeV1Request(body: Uint8Array, model: ModelRef, inputs: readonly TensorMetadata[]): V1Call {
-  const { tensors, format, signatureName } = readBody(body, requestSide, inputs)
+  const { tensors, format, signatureName, isFlat } = readBody(body, requestSide, inputs)
   if (signatureName !== undefined && !signatures.includes(signatureName)) {
     throw invalid(`Serving signature name: "${signatureName}" not found in signature def`)
   }
   const request = { model, inputs: tensors }
-  return signatureName === undefined ? { request, format } : { request, format, signatureName }
+  return { request, format, ...(isFlat ? { isFlat } : {}), ...(signatureName === undefined ? {} : { signatureName }) }
 }
 
 /**
@@ -58,6 +61,7 @@ interface V1Body {
   readonly tensors: readonly Tensor[]
   readonly format: V1Format
   readonly signatureName: string | undefined
+  readonly isFlat: boolean
 }
 
 function readBody(body: Uint8Array, side: Side, expected: readonly TensorMetadata[]): V1Body {
@@ -79,7 +83,15 @@ function readBody(body: Uint8Array, side: Side, expected: readonly TensorMetadat
   reader.end()
   const tensors = rows ?? columns
   if (tensors === undefined) throw invalid(`Missing '${side.columns}' or '${side.rows}' key`)
-  return { tensors, format: rows === undefined ? 'columnar' : 'row', signatureName }
+  const columned = tensors.map((tensor) => asColumn(tensor, expected))
+  const isFlat = tensors.length > 0 && columned.every((tensor, index) => tensor !== tensors[index])
+  return { tensors: columned, format: rows === undefined ? 'columnar' : 'row', signatureName, isFlat }
+}
+
+function asColumn(tensor: Tensor, expected: readonly TensorMetadata[]): Tensor {
+  const metadata = expected.find(({ name }) => name === tensor.name)
+  const shape = metadata === undefined ? tensor.shape : columnShape(tensor.shape, metadata)
+  return shape === tensor.shape ? tensor : { ...tensor, shape }
 }
 
 function readSignatureName(reader: JsonReader): string {
@@ -90,10 +102,11 @@ function readSignatureName(reader: JsonReader): string {
 /**
  * Writes the body of an answer: `{"predictions": …}` or `{"outputs": …}`, a single output without its name.
  *
+ * @param isFlat columns go as lists of scalars
  * @throws InferenceError `invalid_argument` where an output is FP16 or BF16, or has no rows though rows are asked for
  */
-export function encodeV1Response(response: InferenceResponse, format: V1Format): Uint8Array {
-  return encode(response.outputs, format, responseSide)
+export function encodeV1Response({ outputs }: InferenceResponse, format: V1Format, isFlat = false): Uint8Array {
+  return encode(isFlat ? outputs.map(flatColumn) : outputs, format, responseSide)
 }
 
 /**

@@ -52,6 +52,8 @@ export interface TensorMetadata {
   readonly dimensionNames?: readonly string[]
   /** Any rank is taken: the model file gives no shape. `shape` is then `[-1]`. */
   readonly isAnyRank?: boolean
+  /** Other shapes are taken too: the model itself refuses what it cannot compute, as TensorFlow's do. */
+  readonly isShapeHint?: boolean
   /** Has a default in the model and may be left out. */
   readonly isOptional?: boolean
 }

@@ -71,7 +71,7 @@ function checkInputs(request: InferenceRequest, expected: readonly TensorMetadat
 }
 
 function fits(shape: readonly number[], metadata: TensorMetadata): boolean {
-  if (metadata.isAnyRank === true) return true
+  if (metadata.isAnyRank === true || metadata.isShapeHint === true) return true
   if (shape.length !== metadata.shape.length) return false
   for (let axis = 0; axis < shape.length; axis += 1) {
     const expected = metadata.shape[axis]

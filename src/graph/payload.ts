@@ -27,6 +27,8 @@ export interface TensorCall {
   readonly format: WireFormat
   /** Of a V2 answer. */
   readonly outputs: OutputEncoding
+  /** Columns came as lists of scalars, and go so. */
+  readonly isFlat?: boolean
 }
 
 /** The model that a payload is read for. */
@@ -144,8 +146,13 @@ export class Payload {
       const { request, outputs } = decodeV2Request(bytes, headerLength, target.model)
       return { request, format: 'v2', outputs }
     }
-    const { request, format } = decodeV1Request(this.asBytes(), target.model, target.inputs)
-    return { request, format: format === 'row' ? 'v1-row' : 'v1-columnar', outputs: plainJson }
+    const { request, format, isFlat } = decodeV1Request(this.asBytes(), target.model, target.inputs)
+    return {
+      request,
+      format: format === 'row' ? 'v1-row' : 'v1-columnar',
+      outputs: plainJson,
+      ...(isFlat === true ? { isFlat } : {}),
+    }
   }
 
   /** How the tensors of an answer stand in it; undefined where the payload is no answer of any known protocol. */

@@ -1,6 +1,6 @@
 /** `tensorflow.serving.PredictionService`: TF Serving's protocol, for every model whatever its runtime. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import { columnShape } from '../codec/column.ts'
+import { columnShape, flatColumn } from '../codec/column.ts'
 import { decodeModelMetadataRequest, encodeModelMetadataResponse } from '../codec/tensorflow/model-info.ts'
 import { peekModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { decodePredictRequest, encodePredictResponse } from '../codec/tensorflow/predict.ts'
@@ -71,7 +71,10 @@ function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8
   async function run(): Promise<Uint8Array> {
     const response = await door.dataPlane.infer(request, context)
     context.answerWith(response)
-    const { model, outputs } = response
+    const { model, outputs: given } = response
+    const isFlat =
+      call.inputs.length > 0 && call.inputs.every(({ shape }, index) => request.inputs[index]?.shape !== shape)
+    const outputs = isFlat ? given.map(flatColumn) : given
     return encodePredictResponse({ spec: answeredSpec(call.spec, model), outputs })
   }
 }

@@ -121,8 +121,8 @@ function decode(body: Uint8Array, { ref, verb }: CallTarget, inputs: readonly Te
       encode: (response) => encodeV1Results(exampleResult(verb, response, rows)),
     }
   }
-  const { request, format } = decodeV1Request(body, ref, inputs)
-  return { request, encode: (response) => encodeV1Response(response, format) }
+  const { request, format, isFlat } = decodeV1Request(body, ref, inputs)
+  return { request, encode: (response) => encodeV1Response(response, format, isFlat) }
 }
 
 function verbOf(verb: V1Verb): Verb {

@@ -32,6 +32,7 @@ describe('decodeV1Request', () => {
     expect(decode('{"signature_name":"serving_default","inputs":[3.0,4.0]}')).toEqual({
       request: { model, inputs: expected },
       format: 'columnar',
+      isFlat: true,
       signatureName: 'serving_default',
     })
     expect(inputsOf('{"inputs":{"x":[3.0,4.0]}}')).toEqual(expected)
@@ -142,6 +143,15 @@ describe('decodeV1Request', () => {
 })
 
 describe('encodeV1Response', () => {
+  it('answers lists of scalars by lists of scalars, and nothing else', () => {
+    const outputs = [tensor('y', 'FP32', [2, 1], Float32Array.of(2.5, 3))]
+    const text = (isFlat: boolean, given: readonly Tensor[] = outputs) =>
+      Buffer.from(encodeV1Response({ model: ref, outputs: given }, 'row', isFlat)).toString()
+    expect(text(false)).toBe('{"predictions":[[2.5],[3.0]]}')
+    expect(text(true)).toBe('{"predictions":[2.5,3.0]}')
+    expect(text(true, [tensor('y', 'FP32', [1, 2], Float32Array.of(2.5, 3))])).toBe('{"predictions":[[2.5,3.0]]}')
+  })
+
   const y = tensor('y', 'FP32', [2, 2], Float32Array.of(2.5, 3, 3.5, 4))
 
   it('writes rows', () => {

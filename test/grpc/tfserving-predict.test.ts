@@ -40,7 +40,7 @@ describe('Predict', () => {
     expect(outputs['y']).toMatchObject({
       dtype: 'DT_FLOAT',
       float_val: [3],
-      tensor_shape: { dim: [{ size: '1' }, { size: '1' }] },
+      tensor_shape: { dim: [{ size: '1' }] },
     })
     expect(outputs['y']?.tensor_content).toHaveLength(0)
     expect(spec).toMatchObject({ name: 'half_plus_two', version: { value: '123' }, signature_name: 'serving_default' })

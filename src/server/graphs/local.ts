@@ -1,4 +1,5 @@
 /** Calls to models of this server: no socket, and no JSON where tensors are at hand. */
+import { flatColumn } from '../../codec/column.ts'
 import { InferenceError } from '../../core/errors.ts'
 import type { RequestContext, Wire } from '../../core/inference.ts'
 import type { Log } from '../../core/log.ts'
@@ -38,7 +39,8 @@ export async function callModel(
     const { inputs } = door.dataPlane.metadata({ name })
     const tensors = payload.asTensors(protocol ?? protocolOf(payload), { model: { name }, inputs })
     isDecoded = true
-    const response = await door.dataPlane.infer(tensors.request, new StepContext(call))
+    const answer = await door.dataPlane.infer(tensors.request, new StepContext(call))
+    const response = tensors.isFlat === true ? { ...answer, outputs: answer.outputs.map(flatColumn) } : answer
     return { status: 200, payload: Payload.ofResponse(response, tensors.format, tensors.outputs) }
   } catch (reason) {
     const isUnread = !isDecoded && protocol === 'v1'
