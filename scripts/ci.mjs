@@ -27,8 +27,8 @@ step('fresh clone', () =>
 step('Dockerfiles', () =>
   vitest(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'dockerfiles'], { SERVABLE_DOCKERFILES: '1' }),
 )
-for (const version of nodeVersions) step(`tests on Node ${version}`, () => testsOnNode(version))
 for (const suite of ['trees', 'storage-servers', 'interop']) step(`${suite} suites`, () => external(suite))
+for (const version of nodeVersions) step(`tests on Node ${version}`, () => testsOnNode(version))
 rmSync(scratch, { recursive: true, force: true })
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 ? 0 : 1)
