@@ -1,7 +1,8 @@
 /** Where the files of an InferenceService lie on this machine. */
 import { dirname, resolve } from 'node:path'
+import { messageOf } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
-import { isInside } from '../repository/discovered-model.ts'
+import { pathInClaim } from '../storage/index.ts'
 
 export type Location =
   | { readonly kind: 'path'; readonly path: string }
@@ -40,17 +41,11 @@ export function locate(uri: string, manifest: string, claims: ReadonlyMap<string
 }
 
 function inClaim(rest: string, claims: ReadonlyMap<string, string>): Location {
-  const slash = rest.indexOf('/')
-  const claim = slash === -1 ? rest : rest.slice(0, slash)
-  const directory = claims.get(claim)
-  if (directory === undefined) {
-    const meant = nearest(claim, [...claims.keys()])
-    const hint = meant === undefined ? '' : `; did you mean '${meant}'?`
-    return refused(`no directory stands for the claim '${claim}': give it as --pvc ${claim}=PATH${hint}`)
+  try {
+    return { kind: 'path', path: pathInClaim(rest, claims) }
+  } catch (reason) {
+    return refused(messageOf(reason))
   }
-  const root = resolve(directory)
-  const path = resolve(root, `.${slash === -1 ? '' : rest.slice(slash)}`)
-  return isInside(root, path) ? { kind: 'path', path } : refused(`leads out of the claim '${claim}'`)
 }
 
 function refused(message: string): Location {

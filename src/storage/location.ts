@@ -46,7 +46,7 @@ export function locationOf(
     case 'file':
       return { kind: 'local', path: filePath(rest, base) }
     case 'pvc':
-      return { kind: 'local', path: inClaim(rest, claims) }
+      return { kind: 'local', path: pathInClaim(rest, claims) }
     case 's3':
     case 'gs':
     case 'hf':
@@ -79,7 +79,11 @@ function filePath(rest: string, base: string): string {
   }
 }
 
-function inClaim(rest: string, claims: ReadonlyMap<string, string>): string {
+/**
+ * The path of `pvc://<rest>`.
+ * @throws InferenceError `invalid_argument` where no directory stands for the claim, or the path leads out of it
+ */
+export function pathInClaim(rest: string, claims: ReadonlyMap<string, string>): string {
   const slash = rest.indexOf('/')
   const claim = slash === -1 ? rest : rest.slice(0, slash)
   const directory = claims.get(claim)

@@ -4,38 +4,12 @@ import { silentLog } from '../../src/core/log.ts'
 import type { ModelEntry } from '../../src/repository/entry.ts'
 import { MemoryBudget, type Claim, type Tenant } from '../../src/repository/memory-budget.ts'
 import { ModelRepository } from '../../src/repository/model-repository.ts'
-import type { Timers } from '../../src/repository/timers.ts'
+import { handTimers } from './hand-timers.ts'
 import { deferred, fakeEntry, fakeModel } from './fake-models.ts'
 
 const MiB = 2 ** 20
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 const signal = new AbortController().signal
-
-/** Time that passes when a test says so. */
-function handTimers(): Timers & { pass(ms: number): void } {
-  let now = 1000
-  let timers: { readonly at: number; readonly callback: () => void }[] = []
-  return {
-    now: () => now,
-    after: (ms, callback) => {
-      const timer = { at: now + ms, callback }
-      timers.push(timer)
-      return () => (timers = timers.filter((each) => each !== timer))
-    },
-    pass: (ms) => {
-      const end = now + ms
-      for (let next = timers[0]; ;) {
-        next = timers.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0]
-        if (next === undefined) break
-        const due = next
-        timers = timers.filter((each) => each !== due)
-        now = due.at
-        due.callback()
-      }
-      now = end
-    },
-  }
-}
 
 interface FakeTenant extends Tenant {
   isBusy: boolean
