@@ -34,7 +34,7 @@ describe('a storageUri', () => {
     ['quux://x', /^Cannot recognize storage type 'quux': there are file:\/\/ and pvc:\/\/$/],
     ['pvc://other/iris', /^no directory stands for the claim 'other': give it as --pvc other=PATH$/],
     ['pvc://model/iris', /did you mean 'models'\?$/],
-    ['pvc://models/../../etc', /^leads out of the claim 'models'$/],
+    ['pvc://models/../../etc', /^the path leads out of the claim 'models'$/],
     ['', /^is empty/],
     ['file://', /^has no path/],
   ])('%s is refused', (uri, message) => {
