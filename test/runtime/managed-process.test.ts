@@ -165,7 +165,7 @@ describe.skipIf(process.platform !== 'linux')('a launched process (looks into /p
     const managed = manage({ command: node(stubborn), stop_grace_seconds: 0.2 })
     const { pid } = await ask(await managed.start())
     await managed.close()
-    expect(isAlive(pid)).toBe(false)
+    await expect.poll(() => isAlive(pid)).toBe(false) // killed, and perhaps not buried yet
   })
 
   it('writes to the log, bounded', async () => {
