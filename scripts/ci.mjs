@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 process.chdir(root)
 const scratch = mkdtempSync(join(tmpdir(), 'servable-ci-'))
-const nodeVersions = ['20.11.1', '22', '24', '26']
+const nodeVersions = ['20.11.1', '26', '24', '22']
 let passed = 0
 let failed = 0
 
