@@ -63,6 +63,8 @@ export class GrpcSession {
     return new Promise((resolve, reject) => {
       const session = connect(address, {
         settings: { initialWindowSize: windowBytes, enablePush: false },
+        // Node ends calls where more than 10 MB are under way on a connection; the number of calls is bounded elsewhere.
+        maxSessionMemory: Number.MAX_SAFE_INTEGER,
         ...(tls === undefined ? {} : { secureContext: tls }),
       })
       const fail = (reason: Error): void => {
