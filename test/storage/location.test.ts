@@ -2,15 +2,15 @@ import { describe, expect, it } from 'vitest'
 import { isUri, locationOf, shownUri } from '../../src/storage/location.ts'
 
 const claims = new Map([['models', '/srv/claims/models']])
-const at = (uri: string) => locationOf(uri, claims, '/work')
+const at = (uri: string) => locationOf(uri, claims, '/srv')
 
 describe('a URI', () => {
   it.each([
-    ['iris', { kind: 'local', path: '/work/iris' }],
+    ['iris', { kind: 'local', path: '/srv/iris' }],
     ['file:///srv/models', { kind: 'local', path: '/srv/models' }],
     ['file:///srv/a%20b', { kind: 'local', path: '/srv/a b' }],
     ['file:///srv/100%', { kind: 'local', path: '/srv/100%' }],
-    ['file://models/iris', { kind: 'local', path: '/work/models/iris' }],
+    ['file://models/iris', { kind: 'local', path: '/srv/models/iris' }],
     ['pvc://models/iris/1', { kind: 'local', path: '/srv/claims/models/iris/1' }],
     ['pvc://models', { kind: 'local', path: '/srv/claims/models' }],
   ])('%s lies on this machine', (uri, expected) => {
