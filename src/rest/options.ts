@@ -29,6 +29,8 @@ export interface GraphExchange {
 
 /** The graphs as this door sees them. */
 export interface RestGraphs {
+  /** There is none: nothing is to be looked up. */
+  readonly isEmpty: boolean
   readonly names: readonly string[]
   has(name: string): boolean
   /** The name of the graph whose host a `Host` header names. */

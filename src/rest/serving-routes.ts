@@ -13,6 +13,8 @@ export interface FoundService {
 
 /** The InferenceServices as this door finds them. */
 export interface RestServices {
+  /** There is none: nothing is to be looked up. */
+  readonly isEmpty: boolean
   /** @param host as the header has it, with or without a port */
   atHost(host: string): FoundService | undefined
   at(namespace: string, name: string): FoundService | undefined
@@ -31,6 +33,7 @@ export function servingUrl(
   const ofGraph = graphs === undefined ? undefined : graphUrl(graphs)
   return (request) => {
     const given = request.url ?? '/'
+    if (services.isEmpty && graphs?.isEmpty !== false) return given
     const url = ofGraph?.(request) ?? given
     if (url !== given) return url
     const { host } = request.headers

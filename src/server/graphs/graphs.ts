@@ -96,9 +96,8 @@ export class Graphs implements RestGraphs {
     return this.#served.byName.has(name)
   }
 
-  /** True where no host leads to a graph. */
   get isEmpty(): boolean {
-    return this.#served.byHost.size === 0
+    return this.#served.byName.size === 0
   }
 
   atHost(host: string): string | undefined {
