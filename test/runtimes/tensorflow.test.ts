@@ -64,15 +64,38 @@ describe.skipIf(!canRun)(`SavedModels${canRun ? '' : ` (${reason})`}`, () => {
         const protocols: readonly Protocol[] = ['v1', 'grpc-v1', 'v2', 'grpc-v2']
         for (const protocol of protocols) {
           const client = createClient(protocol.startsWith('grpc') ? grpc : http, { protocol })
-          const { outputs } = await client.infer('half', { x: [[1], [2], [5]] })
-          expect(valuesOf(outputs['y'] ?? expect.fail(`${protocol}: no output y`))).toEqual([2.5, 3, 4.5])
+          for (const shape of [[3, 1], [3]]) {
+            const x = { datatype: 'FP32', shape, data: Float32Array.of(1, 2, 5) } as const
+            // V1 names no single output, and nothing made the client ask for the metadata.
+            const [y = expect.fail(`${protocol}: no output`)] = Object.values(
+              (await client.infer('half', { x })).outputs,
+            )
+            expect(valuesOf(y)).toEqual([2.5, 3, 4.5])
+            expect(y.shape).toEqual(shape)
+          }
           client.close()
         }
         const post = async (verb: string, body: unknown): Promise<unknown> => {
           const url = `${http}/v1/models/half/versions/123:${verb}`
           return (await fetch(url, { method: 'POST', body: JSON.stringify(body) })).json()
         }
+        expect(await post('predict', { instances: [1.0, 2.0, 5.0] })).toEqual({ predictions: [2.5, 3, 4.5] })
         expect(await post('predict', { instances: [[1], [2], [5]] })).toEqual({ predictions: [[2.5], [3], [4.5]] })
+        // The signature says [-1,1], and TensorFlow Serving does not hold anybody to it.
+        expect(
+          await post('predict', {
+            instances: [
+              [1, 2],
+              [3, 4],
+            ],
+          }),
+        ).toEqual({
+          predictions: [
+            [2.5, 3],
+            [3.5, 4],
+          ],
+        })
+        expect(await post('predict', { inputs: [3.0, 4.0] })).toEqual({ outputs: [3.5, 4] })
         expect(await post('regress', { examples: [{ x: 1 }, { x: 2 }] })).toEqual({ results: [2.5, 3] })
       } finally {
         await server.close()
