@@ -9,6 +9,7 @@ import type { CachePaths } from './cache-paths.ts'
 import { isLeased } from './leases.ts'
 import { tryLock, withLock } from './lock.ts'
 import { manifestName, treeBytes } from './tree.ts'
+import { filesBelow } from './walk.ts'
 
 /** A beginning that nobody has taken up for so long is given up. */
 const partialMs = 7 * 24 * 3600_000
@@ -118,13 +119,8 @@ async function ownBytes(directory: string): Promise<number> {
 }
 
 async function filesIn(directory: string): Promise<readonly Stats[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])
-  const files: Stats[] = []
-  for (const entry of entries) {
-    const stats = entry.isFile() ? await stat(join(entry.parentPath, entry.name)).catch(() => undefined) : undefined
-    if (stats !== undefined) files.push(stats)
-  }
-  return files
+  const files = await filesBelow(directory).catch(() => [])
+  return files.map(({ stats }) => stats)
 }
 
 async function oldestFirst(

@@ -1,6 +1,6 @@
 /** Whole models in the cache: made aside, put in their place by one rename, looked at before each use. */
 import { constants } from 'node:fs'
-import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { copyFile, link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Limiter } from '../core/limiter.ts'
 import { InferenceError } from '../core/errors.ts'
@@ -12,6 +12,7 @@ import type { FetchContext } from './fetch-context.ts'
 import type { Store, StoredObject } from './store.ts'
 import { unpackTar } from './unpack-tar.ts'
 import { unpackZip } from './unpack-zip.ts'
+import { filesBelow } from './walk.ts'
 
 /** Beside the files of a tree: which there are, so that a damaged one is noticed. */
 export const manifestName = '.servable.json'
@@ -165,12 +166,9 @@ async function unpackObject(
 async function describe(directory: string): Promise<Manifest> {
   const files: Record<string, number> = {}
   let bytes = 0
-  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    const path = join(entry.parentPath, entry.name)
-    const { size } = await stat(path)
-    files[path.slice(directory.length + 1)] = size
-    bytes += size
+  for (const { path, stats } of await filesBelow(directory)) {
+    files[path.slice(directory.length + 1)] = stats.size
+    bytes += stats.size
   }
   return { files, bytes }
 }
