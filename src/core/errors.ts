@@ -3,6 +3,7 @@
 export type ErrorCode =
   | 'invalid_argument'
   | 'not_found'
+  | 'already_exists'
   | 'failed_precondition'
   | 'resource_exhausted'
   | 'unavailable'

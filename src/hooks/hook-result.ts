@@ -5,6 +5,7 @@ import { allocate, elementCount, isDataType, type DataType } from '../core/tenso
 const errorCodes: Readonly<Record<ErrorCode, true>> = {
   invalid_argument: true,
   not_found: true,
+  already_exists: true,
   failed_precondition: true,
   resource_exhausted: true,
   unavailable: true,

@@ -6,6 +6,7 @@ import type { ErrorCode } from '../core/errors.ts'
 const statuses: Readonly<Record<ErrorCode, number>> = {
   invalid_argument: 400,
   not_found: 404,
+  already_exists: 409,
   failed_precondition: 400,
   resource_exhausted: 503, // or what the operator says
   unavailable: 503,

@@ -5,6 +5,7 @@ import { InferenceError, type ErrorCode } from '../../core/errors.ts'
 const codes = [
   'invalid_argument',
   'not_found',
+  'already_exists',
   'failed_precondition',
   'resource_exhausted',
   'unavailable',
