@@ -6,6 +6,7 @@ import type { Bag } from '../core/bag.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceResponse, RequestContext } from '../core/inference.ts'
 import { revisionHeader } from '../dataplane/response-headers.ts'
+import { meshNameOf, type MeshName } from './model-mesh-headers.ts'
 import { trailerOf } from './trailer.ts'
 import { giveBackController, takeController, type SpareController } from '../scheduling/spare-controllers.ts'
 
@@ -66,6 +67,11 @@ export class GrpcContext implements RequestContext {
   /** The `:authority` that the caller named, with or without a port; undefined where it named none. */
   get host(): string | undefined {
     return this.#call.getHost()
+  }
+
+  /** The model that the metadata names as ModelMesh does. @throws InferenceError as {@link meshNameOf} */
+  get meshName(): MeshName | undefined {
+    return meshNameOf(this.#call.metadata)
   }
 
   /** Metadata by name; the first value where there are several, base64 where it is binary. */

@@ -8,6 +8,7 @@ import type { TlsKeys } from '../core/tls.ts'
 import type { DataPlane } from '../dataplane/dataplane.ts'
 import type { GrpcContext } from './context.ts'
 import type { GrpcProtocol } from './context.ts'
+import type { MeshNames } from './model-mesh-headers.ts'
 import type { GrpcRefuseStatus } from './status.ts'
 
 /** A model as the host of a call found it. */
@@ -26,6 +27,9 @@ export interface GrpcHosts {
   atHost(host: string): HostedModel | undefined
 }
 
+/** What of a call names its model beside its message. */
+export type CallPlace = Pick<GrpcContext, 'host' | 'meshName'>
+
 /** The metrics as this door sees them. */
 export interface GrpcMetrics {
   /** A request that was refused before the data plane saw it: a message that cannot be decoded, a server that drains. */
@@ -43,6 +47,8 @@ export interface GrpcOptions {
   readonly extensions?: readonly string[]
   /** Models that have hosts of their own; none where absent. */
   readonly hosts?: GrpcHosts
+  /** Calls may name their model by the metadata of ModelMesh; not read where absent. */
+  readonly meshNames?: MeshNames
   /** In the clear where absent. */
   readonly tls?: TlsKeys
   readonly limits?: {
@@ -62,11 +68,13 @@ export class Door {
   /** Calls whose signal somebody holds. */
   readonly inFlight = new Bag<GrpcContext>()
   readonly #hosts: GrpcHosts | undefined
+  readonly #meshNames: MeshNames | undefined
   readonly #drainListeners = new Set<() => void>()
   #isDraining = false
 
-  constructor({ dataPlane, log, metrics, hosts, refuseStatus = 'resource_exhausted' }: GrpcOptions) {
+  constructor({ dataPlane, log, metrics, hosts, meshNames, refuseStatus = 'resource_exhausted' }: GrpcOptions) {
     this.#hosts = hosts
+    this.#meshNames = meshNames
     this.refuseStatus = refuseStatus
     this.dataPlane = dataPlane
     this.log = log
@@ -83,12 +91,18 @@ export class Door {
   }
 
   /**
-   * The model that a call means by a name: on the host of a service its model, which need not be named.
+   * The model that a call means by a name: on the host of a service its model, which need not be named; before that the one in
+   * the metadata of ModelMesh.
    *
    * @param name as the message has it; empty where it names none
-   * @throws InferenceError `not_found` for a model that is not that of the host
+   * @throws InferenceError `not_found` for a model that is not that of the host; as {@link MeshNames.nameOf}
    */
-  modelAt({ host }: Pick<GrpcContext, 'host'>, name: string): string {
+  modelAt(at: CallPlace, name: string): string {
+    if (this.#meshNames !== undefined) {
+      const { meshName } = at
+      if (meshName !== undefined) return this.#meshNames.nameOf(meshName)
+    }
+    const { host } = at
     const found = host === undefined ? undefined : this.#hosts?.atHost(host)
     if (found === undefined || name === found.asked) return name
     if (name === '' || name === found.model) return found.asked
@@ -98,7 +112,7 @@ export class Door {
 
   /** True where {@link modelAt} can tell another name than the one given. */
   get hasHosts(): boolean {
-    return this.#hosts?.isEmpty === false
+    return this.#meshNames !== undefined || this.#hosts?.isEmpty === false
   }
 
   /** Refuses new work from here on. */

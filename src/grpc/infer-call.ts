@@ -3,8 +3,7 @@ import { checkReservedParameters, classesOf } from '../codec/reserved-parameters
 import { decodeGrpcInferRequest, peekGrpcInferRequest, type GrpcCall } from '../codec/v2-grpc.ts'
 import { rawGrpcInferRequest } from '../codec/v2-grpc-raw.ts'
 import { InferenceError } from '../core/errors.ts'
-import type { GrpcContext } from './context.ts'
-import type { Door } from './door.ts'
+import type { CallPlace, Door } from './door.ts'
 
 /**
  * Decodes a request that may run now.
@@ -13,7 +12,7 @@ import type { Door } from './door.ts'
  * @param at where the call came to
  * @throws InferenceError `invalid_argument`, `not_found` for another model than that of the host, or `unavailable` while draining
  */
-export function decodeCall(door: Door, bytes: Uint8Array, id: string, at: Pick<GrpcContext, 'host'>): GrpcCall {
+export function decodeCall(door: Door, bytes: Uint8Array, id: string, at: CallPlace): GrpcCall {
   try {
     door.refuseWhileDraining()
     const model = door.hasHosts ? hostedModel(door, bytes, at) : undefined
@@ -30,7 +29,7 @@ export function decodeCall(door: Door, bytes: Uint8Array, id: string, at: Pick<G
 }
 
 /** The model of the host that the call came to, where the message does not name it. */
-function hostedModel(door: Door, bytes: Uint8Array, at: Pick<GrpcContext, 'host'>): string | undefined {
+function hostedModel(door: Door, bytes: Uint8Array, at: CallPlace): string | undefined {
   const { name } = peekGrpcInferRequest(bytes).model
   const model = door.modelAt(at, name)
   return model === name ? undefined : model

@@ -4,11 +4,10 @@ import type { ModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { ServedMetadata } from '../repository/status.ts'
-import type { GrpcContext } from './context.ts'
-import type { Door } from './door.ts'
+import type { CallPlace, Door } from './door.ts'
 
 /** The model that a call means on the host that it came to. @throws InferenceError `not_found` for another than that of the host */
-export function hostedRef(door: Door, at: Pick<GrpcContext, 'host'>, ref: ModelRef): ModelRef {
+export function hostedRef(door: Door, at: CallPlace, ref: ModelRef): ModelRef {
   if (!door.hasHosts) return ref
   const name = door.modelAt(at, ref.name)
   return name === ref.name ? ref : { ...ref, name }
@@ -20,11 +19,7 @@ export function hostedRef(door: Door, at: Pick<GrpcContext, 'host'>, ref: ModelR
  * @throws InferenceError `invalid_argument` where no model is named, or a label that no version has; `not_found` for another
  *   model than that of the host
  */
-export function refOf(
-  door: Door,
-  { name: given, version, versionLabel }: ModelSpec,
-  at: Pick<GrpcContext, 'host'>,
-): ModelRef {
+export function refOf(door: Door, { name: given, version, versionLabel }: ModelSpec, at: CallPlace): ModelRef {
   const name = door.hasHosts ? door.modelAt(at, given) : given
   if (name === '') throw new InferenceError('invalid_argument', 'ModelSpec has no name specified.')
   if (versionLabel !== undefined) return door.dataPlane.labelled(name, versionLabel)
