@@ -1,14 +1,14 @@
 /** Loads one SavedModel: signature, device, and a process for it. */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { InferenceError, describeSystem, place } from '../../src/runtime/index.ts'
-import type { Log, Model, ModelSpec, TensorMetadata } from '../../src/runtime/index.ts'
+import { InferenceError, describeSystem, messageOf, place } from '../../src/runtime/index.ts'
+import type { Log, Model, ModelMetadata, ModelSpec } from '../../src/runtime/index.ts'
 import { choosePackage } from './choose-package.ts'
 import type { PackageChoice, PackageFacts } from './choose-package.ts'
 import { installed } from './native.ts'
 import { chooseSignature, parseOptions } from './options.ts'
 import { readSavedModel } from './saved-model.ts'
-import type { SignatureTensor } from './saved-model.ts'
+import type { MetaGraph, SavedSignature } from './saved-model.ts'
 import type { SavedModelInfo, SavedModelOptions } from './session.ts'
 
 const sessionModule = new URL('./session.js', import.meta.url)
@@ -18,11 +18,14 @@ export async function loadSavedModel(spec: ModelSpec, log: Log, signal: AbortSig
   if (signal.aborted) throw InferenceError.from(signal.reason)
   const options = parseOptions(spec.options)
   const { graph, signature } = chooseSignature(await readSavedModel(spec.directory), options)
+  const signatures = readSignatures(graph, signature, (name, reason) => {
+    log.warn({ model: spec.ref.name, signature: name, reason }, 'signature left out')
+  })
   if (graph.hasVariables) await checkVariables(spec.directory)
   const choice = choosePackage(spec.device, await packageFacts(spec))
   const sending: SavedModelOptions = {
     ...{ directory: spec.directory, tags: graph.tags, path: choice.path },
-    ...{ inputs: signature.inputs, outputs: signature.outputs },
+    signatures,
     ...(choice.device === 'cpu' ? { visibleDevices: '-1' } : visible(choice)),
   }
   const { runTimeoutMs, instances = 1 } = spec
@@ -43,13 +46,12 @@ export async function loadSavedModel(spec: ModelSpec, log: Log, signal: AbortSig
   return {
     metadata: {
       platform: 'tensorflow_savedmodel',
-      // Shapes of a signature are no promise: TensorFlow Serving's clients send others, and the graph tells what it takes.
-      inputs: signature.inputs.map((input) => ({ ...asSeen(input), isShapeHint: true })),
-      outputs: signature.outputs.map(asSeen),
+      ...sidesOf(signature),
+      signatures: signatures.map((one) => ({ name: one.name, methodName: one.methodName, ...sidesOf(one) })),
       parameters: {
         ...{ device, device_reason: reason, placement: 'process' },
         placement_reason: 'TensorFlow can be loaded once in a process',
-        ...{ instances, signature: signature.name, signatures: [...graph.signatures.keys()].sort().join(', ') },
+        ...{ instances, signature: signature.name, signatures: signatures.map(({ name }) => name).join(', ') },
         ...{ method_name: signature.methodName, tensorflow: tensorflowVersion, exported_with: graph.tensorflowVersion },
       },
     },
@@ -83,9 +85,31 @@ async function packageFacts({ device }: ModelSpec): Promise<PackageFacts> {
   return { gpus, ...(cpu === undefined ? {} : { cpu }), ...(gpu === undefined ? {} : { gpu }) }
 }
 
-/** What TensorFlow calls it inside is nobody else's. */
-function asSeen({ name, datatype, shape, isAnyRank }: SignatureTensor): TensorMetadata {
-  return isAnyRank === undefined ? { name, datatype, shape } : { name, datatype, shape, isAnyRank }
+/** Shapes of a signature are no promise: TensorFlow Serving's clients send others, and the graph tells what it takes. */
+function sidesOf({ inputs, outputs }: SavedSignature): Pick<ModelMetadata, 'inputs' | 'outputs'> {
+  return { inputs: inputs.map((input) => ({ ...input, isShapeHint: true })), outputs }
+}
+
+/**
+ * All signatures of a graph by name, behind the one that requests get which name none.
+ *
+ * @param leftOut is told of those that cannot be served: sparse tensors, datatypes that no protocol has
+ */
+export function readSignatures(
+  graph: MetaGraph,
+  first: SavedSignature,
+  leftOut: (name: string, reason: string) => void,
+): readonly SavedSignature[] {
+  const signatures = [first]
+  for (const [name, read] of [...graph.signatures].sort(([one], [other]) => (one < other ? -1 : 1))) {
+    if (name === first.name) continue
+    try {
+      signatures.push(read())
+    } catch (reason) {
+      leftOut(name, messageOf(reason))
+    }
+  }
+  return signatures
 }
 
 /** Bytes of the graph and the variables. */

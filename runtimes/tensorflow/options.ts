@@ -4,7 +4,7 @@ import { InferenceError } from '../../src/runtime/index.ts'
 import type { MetaGraph, SavedSignature } from './saved-model.ts'
 
 const schema = z.strictObject({
-  /** The signature that is served. Default: `serving_default`, or the only one there is. */
+  /** The signature of requests that name none. Default: `serving_default`, or the only one there is. */
   signature: z.string().min(1).optional(),
   /** Tags of the graph to load. Default: `serve`. */
   tags: z.array(z.string().min(1)).min(1).default(['serve']),

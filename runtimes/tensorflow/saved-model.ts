@@ -3,17 +3,14 @@ import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ProtoReader, datatypeOf } from '../../src/codec/index.ts'
 import { InferenceError, messageOf } from '../../src/runtime/index.ts'
-import type { TensorMetadata } from '../../src/runtime/index.ts'
+import type { NamedSignature, TensorMetadata } from '../../src/runtime/index.ts'
 
 /** A tensor of a signature: what callers see, and what it is called in the graph: `x:0`. */
 export interface SignatureTensor extends TensorMetadata {
   readonly graphName: string
 }
 
-export interface SavedSignature {
-  readonly name: string
-  /** `tensorflow/serving/predict`, `…/classify`, `…/regress`; '' where there is none. */
-  readonly methodName: string
+export interface SavedSignature extends NamedSignature {
   readonly inputs: readonly SignatureTensor[]
   readonly outputs: readonly SignatureTensor[]
 }

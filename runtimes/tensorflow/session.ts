@@ -3,15 +3,15 @@ import { InferenceError, messageOf } from '../../src/runtime/index.ts'
 import type { Batch, Session, Tensor } from '../../src/runtime/index.ts'
 import { openNative } from './native.ts'
 import type { Binding, Result } from './native.ts'
-import type { SignatureTensor } from './saved-model.ts'
+import type { SavedSignature } from './saved-model.ts'
 import { receive, send } from './transport.ts'
 
 /** Plain data: it crosses a process border. */
 export interface SavedModelOptions {
   readonly directory: string
   readonly tags: readonly string[]
-  readonly inputs: readonly SignatureTensor[]
-  readonly outputs: readonly SignatureTensor[]
+  /** The first is that of batches which name none. */
+  readonly signatures: readonly SavedSignature[]
   /** File of the native package. */
   readonly path: string
   /** As `CUDA_VISIBLE_DEVICES` has it; '-1' for none; as it is where absent. */
@@ -25,7 +25,7 @@ export interface SavedModelInfo {
 
 /** @throws InferenceError `failed_precondition` naming the directory and what TensorFlow says of it */
 export async function open(options: unknown): Promise<Session> {
-  const { directory, tags, path, visibleDevices, ...sides } = options as SavedModelOptions // what load.ts sent
+  const { directory, tags, path, visibleDevices, signatures } = options as SavedModelOptions // what load.ts sent
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2' // its notes of every load are no errors
   if (visibleDevices !== undefined) process.env['CUDA_VISIBLE_DEVICES'] = visibleDevices
   const { binding, isGpu } = openNative(path)
@@ -33,7 +33,7 @@ export async function open(options: unknown): Promise<Session> {
   const info: SavedModelInfo = { isGpu, tensorflowVersion: binding.TF_Version }
   return {
     info,
-    run: (batch) => runGraph(binding, id, sides, batch),
+    run: (batch) => runGraph(binding, id, signatureOf(signatures, batch), batch),
     close: async () => binding.deleteSavedModel(id),
   }
 }
@@ -47,9 +47,19 @@ function loadGraph(binding: Binding, directory: string, tags: readonly string[])
   }
 }
 
-type Sides = Pick<SavedModelOptions, 'inputs' | 'outputs'>
+function signatureOf(signatures: readonly SavedSignature[], { parameters }: Batch): SavedSignature {
+  const name = parameters?.['signature_name']
+  const found = name === undefined ? signatures[0] : signatures.find((signature) => signature.name === name)
+  if (found !== undefined) return found
+  throw new InferenceError('invalid_argument', `Serving signature key "${String(name)}" not found.`)
+}
 
-function runGraph(binding: Binding, model: number, { inputs, outputs }: Sides, batch: Batch): readonly Tensor[] {
+function runGraph(
+  binding: Binding,
+  model: number,
+  { inputs, outputs }: SavedSignature,
+  batch: Batch,
+): readonly Tensor[] {
   const wanted = batch.outputs === undefined ? outputs : outputs.filter(({ name }) => batch.outputs?.includes(name))
   const sent: number[] = []
   let results: readonly Result[] = []

@@ -1,6 +1,9 @@
 /** Outputs of a model as what TF Serving's Classify and Regress answer. */
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceResponse } from '../core/inference.ts'
+import { findSignature, namedSignature, signatureList } from '../core/named-signature.ts'
+import type { Signatures } from '../core/named-signature.ts'
+import type { Signature } from '../core/signature.ts'
 import type { Tensor } from '../core/tensor.ts'
 
 /** One class of one example. */
@@ -17,16 +20,66 @@ export type ExampleResult =
   | { readonly kind: 'classify'; readonly classes: readonly (readonly ScoredClass[])[] }
   | { readonly kind: 'regress'; readonly values: readonly number[] }
 
-/** Names of the one signature of a model; beside them what TensorFlow's estimators call that of each verb. */
-const signatures: Readonly<Record<ExampleVerb, readonly string[]>> = {
-  classify: ['', 'serving_default', 'predict', 'classification'],
-  regress: ['', 'serving_default', 'predict', 'regression'],
+/** What examples are for. */
+export interface ExampleTarget {
+  readonly signature: Signature
+  /** The name of the one input that takes examples as they are, serialized; absent where features go to inputs of their names. */
+  readonly serialized?: string
 }
 
-/** @throws InferenceError `invalid_argument`, in TF Serving's words, where a model has no signature of this name */
-export function checkExampleSignature(verb: ExampleVerb, name: string): void {
-  if (signatures[verb].includes(name)) return
-  throw new InferenceError('invalid_argument', `No signature was found with the name: ${name}`)
+/** What TensorFlow's names of a verb are. */
+interface VerbNames {
+  readonly noun: string
+  /** What estimators call the signature: the model's own one where none is called so. */
+  readonly signature: string
+  readonly method: string
+  /** Outputs, of which a signature for this verb has one at least. */
+  readonly outputs: readonly string[]
+}
+
+const verbs: Readonly<Record<ExampleVerb, VerbNames>> = {
+  classify: {
+    ...{ noun: 'classification', signature: 'classification' },
+    ...{ method: 'tensorflow/serving/classify', outputs: ['classes', 'scores'] },
+  },
+  regress: {
+    ...{ noun: 'regression', signature: 'regression' },
+    ...{ method: 'tensorflow/serving/regress', outputs: ['outputs'] },
+  },
+}
+
+/**
+ * The signature that a verb asks, by its name.
+ *
+ * @throws InferenceError `invalid_argument`, in TF Serving's words, where the model has none of this name or it is for another verb
+ */
+export function exampleTarget(verb: ExampleVerb, model: Signatures, name: string): ExampleTarget {
+  const { noun, signature: alias, method, outputs } = verbs[verb]
+  const signature = findSignature(model, name) ?? (name === alias ? model : undefined)
+  if (signature === undefined) {
+    const there = signatureList(model)
+    throw invalid(`No signature was found with the name: ${name}${there === '' ? '' : `.${there}`}`)
+  }
+  const was = namedSignature(model, signature).methodName
+  if (was !== method && Object.values(verbs).some((other) => other.method === was)) {
+    throw invalid(`Expected ${noun} signature method_name to be ${method}. Was: ${was}`)
+  }
+  const serialized = exampleInput(model, signature)
+  if (serialized === undefined) return { signature }
+  if (!signature.outputs.some((output) => outputs.includes(output.name))) {
+    const given = signature.outputs.map((output) => output.name).join(', ') || 'none'
+    const wanted = outputs.map((output) => `"${output}"`).join(' or ')
+    throw invalid(`Expected ${noun} signature outputs to contain at least one of ${wanted}. Signature has: ${given}`)
+  }
+  return { signature, serialized }
+}
+
+/** The input of a signature that parses examples itself: its only one, of strings, and called `inputs`. */
+function exampleInput(model: Signatures, { inputs }: Signature): string | undefined {
+  const [only, ...others] = inputs
+  if (model.signatures === undefined || only === undefined || others.length > 0) return undefined
+  const isList = only.isAnyRank === true || only.shape.length <= 1
+  return only.name === 'inputs' && only.datatype === 'BYTES' && isList ? only.name : undefined
 }
 
 /**
@@ -78,6 +131,10 @@ function isTable({ shape }: Tensor, rows: number): boolean {
 function labelAt(labels: Tensor | undefined, index: number): string {
   const bytes = labels?.datatype === 'BYTES' ? labels.data[index] : undefined
   return bytes === undefined ? '' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
+}
+
+function invalid(message: string): InferenceError {
+  return new InferenceError('invalid_argument', message)
 }
 
 function noFit(model: string, verb: string, shape: string, outputs: readonly Tensor[]): InferenceError {

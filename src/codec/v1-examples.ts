@@ -1,36 +1,41 @@
 /** Classify and Regress of the V1 protocol in JSON: `examples` with their `context` in, `results` out. */
 import { InferenceError } from '../core/errors.ts'
-import type { TensorMetadata } from '../core/model.ts'
+import { choosing } from '../core/named-signature.ts'
+import type { Signatures } from '../core/named-signature.ts'
 import { tensor } from '../core/tensor.ts'
-import type { Tensor } from '../core/tensor.ts'
-import { checkExampleSignature, type ExampleResult, type ExampleVerb } from './classification.ts'
+import type { Parameters, Tensor } from '../core/tensor.ts'
+import { exampleTarget, type ExampleResult, type ExampleVerb } from './classification.ts'
 import { ExampleColumns, type Feature, type Features } from './features.ts'
 import { readBase64 } from './json-elements.ts'
 import { JsonReader } from './json-reader.ts'
 import { ascii } from './json-string.ts'
 import { JsonWriter } from './json-writer.ts'
+import { encodeExample } from './tensorflow/example.ts'
 
 /** The inputs that a body makes. */
 export interface V1Examples {
   readonly inputs: readonly Tensor[]
   /** Number of examples. */
   readonly rows: number
+  /** Which choose the signature, where it is not the model's first. */
+  readonly parameters?: Parameters
 }
 
 /**
  * Reads the body of `POST /v1/models/M:classify` or `:regress`.
  *
- * @param expected inputs of the model; taken from the first example where empty
+ * @param model its signatures, of which `signature_name` chooses one; its inputs are taken from the first example where it has none
  * @throws InferenceError `invalid_argument` in TF Serving's words
  */
-export function decodeV1Examples(body: Uint8Array, verb: ExampleVerb, expected: readonly TensorMetadata[]): V1Examples {
+export function decodeV1Examples(body: Uint8Array, verb: ExampleVerb, model: Signatures): V1Examples {
   const reader = new JsonReader(body)
   if (reader.peek() !== ascii.openBrace) throw invalid(`JSON Value: ${reader.excerpt()} Is not object`)
   let context: Features = new Map()
+  let signatureName = ''
   let examplesAt: number | undefined
   for (let open = reader.openObject(); open; open = reader.nextMember()) {
     const key = reader.key()
-    if (key === 'signature_name') checkExampleSignature(verb, readSignatureName(reader))
+    if (key === 'signature_name') signatureName = readSignatureName(reader)
     else if (key === 'context') context = readFeatures(reader, 'context')
     else {
       if (key === 'examples') examplesAt = reader.pos // read when the context is known, wherever that stands
@@ -40,13 +45,43 @@ export function decodeV1Examples(body: Uint8Array, verb: ExampleVerb, expected: 
   reader.end()
   if (examplesAt === undefined) throw invalid("Missing 'examples' key: it must list one object of features per example")
   reader.pos = examplesAt
-  return readExamples(reader, new ExampleColumns(expected, context))
+  const { signature, serialized } = exampleTarget(verb, model, signatureName)
+  const columns =
+    serialized === undefined ? new ExampleColumns(signature.inputs, context) : new ExampleStrings(serialized, context)
+  readExamples(reader, columns)
+  return { inputs: columns.finish(), rows: columns.rows, ...choosing(model, signature) }
+}
+
+/** Examples for an input that takes them serialized. */
+class ExampleStrings {
+  readonly #name: string
+  readonly #context: Features
+  readonly #examples: Uint8Array[] = []
+
+  constructor(name: string, context: Features) {
+    this.#name = name
+    this.#context = context
+  }
+
+  get rows(): number {
+    return this.#examples.length
+  }
+
+  add(example: Features): void {
+    this.#examples.push(encodeExample(this.#context.size === 0 ? example : new Map([...this.#context, ...example])))
+  }
+
+  /** @throws InferenceError `invalid_argument` where there is no example, in TF Serving's words */
+  finish(): readonly Tensor[] {
+    if (this.rows === 0) throw invalid('Input is empty.')
+    return [tensor(this.#name, 'BYTES', [this.rows], this.#examples)]
+  }
 }
 
 /** Most values of one body: each is an object of ours, and two bytes of JSON make one. */
 const maxValues = 4 * 1024 * 1024
 
-function readExamples(reader: JsonReader, columns: ExampleColumns): V1Examples {
+function readExamples(reader: JsonReader, columns: ExampleColumns | ExampleStrings): void {
   let values = 0
   if (reader.peek() !== ascii.openBracket) throw invalid('Example list must be an array: examples')
   for (let open = reader.openArray(); open; open = reader.nextElement()) {
@@ -55,7 +90,6 @@ function readExamples(reader: JsonReader, columns: ExampleColumns): V1Examples {
     if (values > maxValues) throw invalid(`the examples hold more than ${maxValues} values`)
     columns.add(features)
   }
-  return { inputs: columns.finish(), rows: columns.rows }
 }
 
 function readSignatureName(reader: JsonReader): string {

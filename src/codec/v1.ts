@@ -2,6 +2,9 @@
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
 import type { TensorMetadata } from '../core/model.ts'
+import { choosing, findSignature, signatureList, signatureParameter } from '../core/named-signature.ts'
+import type { Signatures } from '../core/named-signature.ts'
+import type { Signature } from '../core/signature.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { columnShape, flatColumn } from './column.ts'
 import { JsonReader } from './json-reader.ts'
@@ -23,23 +26,32 @@ export interface V1Call {
   readonly isFlat?: boolean
 }
 
-/** The one signature of a model, under the names that TensorFlow Serving and KServe know it by. */
-const signatures = ['', 'serving_default', 'predict']
-
 /**
  * Reads the body of `POST /v1/models/M:predict`. Shapes are as the data has them; whether the model takes them is not
  * looked at here. Scalars for an input of shape `[-1, 1]` become `[n, 1]`.
  *
  * @param inputs names and datatypes; where empty both are taken from the data, the name of a single one being `input-0`
+ * @param signatures of the model: `signature_name` chooses one, whose inputs then count
  * @throws InferenceError `invalid_argument` in TensorFlow Serving's words; `unimplemented` for FP16 and BF16
  */
-export function decodeV1Request(body: Uint8Array, model: ModelRef, inputs: readonly TensorMetadata[]): V1Call {
-  const { tensors, format, signatureName, isFlat } = readBody(body, requestSide, inputs)
-  if (signatureName !== undefined && !signatures.includes(signatureName)) {
-    throw invalid(`Serving signature name: "${signatureName}" not found in signature def`)
-  }
-  const request = { model, inputs: tensors }
+export function decodeV1Request(
+  body: Uint8Array,
+  model: ModelRef,
+  inputs: readonly TensorMetadata[],
+  signatures: Signatures = { inputs, outputs: [] },
+): V1Call {
+  const isOne = (signatures.signatures ?? []).length < 2
+  const read = readBody(body, requestSide, isOne ? inputs : (name) => signatureOf(signatures, name).inputs)
+  const { tensors, format, signatureName, isFlat } = read
+  const chosen = signatureName === undefined ? signatures : signatureOf(signatures, signatureName)
+  const request = { model, inputs: tensors, ...choosing(signatures, chosen) }
   return { request, format, ...(isFlat ? { isFlat } : {}), ...(signatureName === undefined ? {} : { signatureName }) }
+}
+
+function signatureOf(signatures: Signatures, name: string): Signature {
+  const found = findSignature(signatures, name)
+  if (found !== undefined) return found
+  throw invalid(`Serving signature name: "${name}" not found in signature def${signatureList(signatures)}`)
 }
 
 /**
@@ -64,17 +76,25 @@ interface V1Body {
   readonly isFlat: boolean
 }
 
-function readBody(body: Uint8Array, side: Side, expected: readonly TensorMetadata[]): V1Body {
+/** The tensors of a body, or what they are by the name of the signature that the body chooses; '' where it chooses none. */
+type Expected = readonly TensorMetadata[] | ((signatureName: string) => readonly TensorMetadata[])
+
+function readBody(body: Uint8Array, side: Side, known: Expected): V1Body {
   const reader = new JsonReader(body)
   if (reader.peek() !== ascii.openBrace) throw invalid(`JSON Value: ${reader.excerpt()} Is not object`)
   let rows: readonly Tensor[] | undefined
   let columns: readonly Tensor[] | undefined
   let signatureName: string | undefined
+  let expected = typeof known === 'function' ? [] : known
   for (let open = reader.openObject(); open; open = reader.nextMember()) {
     const key = reader.key()
+    if (typeof known === 'function' && (key === side.rows || key === side.columns)) {
+      signatureName ??= nameAhead(reader)
+      expected = known(signatureName ?? '')
+    }
     if (key === side.rows) rows = readRows(reader, side, expected)
     else if (key === side.columns) columns = readColumns(reader, side, expected)
-    else if (key === 'signature_name') signatureName = readSignatureName(reader)
+    else if (key === signatureParameter) signatureName = readSignatureName(reader)
     else reader.skipValue()
     if (rows !== undefined && columns !== undefined) {
       throw invalid(`Not formatted correctly: expecting either '${side.columns}' or '${side.rows}', got both`)
@@ -86,6 +106,21 @@ function readBody(body: Uint8Array, side: Side, expected: readonly TensorMetadat
   const columned = tensors.map((tensor) => asColumn(tensor, expected))
   const isFlat = tensors.length > 0 && columned.every((tensor, index) => tensor !== tensors[index])
   return { tensors: columned, format: rows === undefined ? 'columnar' : 'row', signatureName, isFlat }
+}
+
+/** The signature's name where it comes after the value at the position, which stays: what that value means depends on it. */
+function nameAhead(reader: JsonReader): string | undefined {
+  const { bytes, pos: start } = reader
+  const isAhead = bytes.includes(signatureParameter, start) || bytes.includes('\\u', start) // or written by escapes
+  if (!isAhead) return undefined
+  let name: string | undefined
+  reader.skipValue()
+  while (name === undefined && reader.nextMember()) {
+    if (reader.key() === signatureParameter) name = readSignatureName(reader)
+    else reader.skipValue()
+  }
+  reader.pos = start
+  return name
 }
 
 function asColumn(tensor: Tensor, expected: readonly TensorMetadata[]): Tensor {
@@ -111,17 +146,23 @@ export function encodeV1Response({ outputs }: InferenceResponse, format: V1Forma
 
 /**
  * Writes the body of a request, for a client or a proxy: `{"instances": …}` or `{"inputs": …}`, a single input without
- * its name.
+ * its name, and the signature that the parameter `signature_name` chooses.
  *
  * @throws InferenceError `invalid_argument` as {@link encodeV1Response} does
  */
 export function encodeV1Request(request: InferenceRequest, format: V1Format): Uint8Array {
-  return encode(request.inputs, format, requestSide)
+  const name = request.parameters?.[signatureParameter]
+  return encode(request.inputs, format, requestSide, typeof name === 'string' ? name : undefined)
 }
 
-function encode(tensors: readonly Tensor[], format: V1Format, side: Side): Uint8Array {
+function encode(tensors: readonly Tensor[], format: V1Format, side: Side, signatureName?: string): Uint8Array {
   const writer = new JsonWriter()
   writer.raw('{"')
+  if (signatureName !== undefined) {
+    writer.raw('signature_name":')
+    writer.string(signatureName)
+    writer.raw(',"')
+  }
   writer.raw(format === 'row' ? side.rows : side.columns)
   writer.raw('":')
   if (format === 'row') writeRows(writer, tensors)

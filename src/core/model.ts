@@ -56,6 +56,17 @@ export interface TensorMetadata {
   readonly isShapeHint?: boolean
   /** Has a default in the model and may be left out. */
   readonly isOptional?: boolean
+  /** What it is called inside the model, where a protocol tells that: TensorFlow's `x:0`. */
+  readonly graphName?: string
+}
+
+/** One of several signatures of a model, as TensorFlow's SavedModels have them. */
+export interface NamedSignature {
+  readonly name: string
+  /** `tensorflow/serving/predict`, `…/classify` or `…/regress`; '' where the model says none. */
+  readonly methodName: string
+  readonly inputs: readonly TensorMetadata[]
+  readonly outputs: readonly TensorMetadata[]
 }
 
 export interface ModelMetadata {
@@ -63,6 +74,11 @@ export interface ModelMetadata {
   readonly platform: string
   readonly inputs: readonly TensorMetadata[]
   readonly outputs: readonly TensorMetadata[]
+  /**
+   * Every signature, where they have names, the one of `inputs` and `outputs` first. A request chooses another one by the
+   * parameter `signature_name`, which is in the parameters of its batch; a batch without it is for the first.
+   */
+  readonly signatures?: readonly NamedSignature[]
   /** Answers through `stream` only, by any number of responses: a request for one response is refused. */
   readonly isDecoupled?: boolean
   /** Protocols of the exchanges that `forward` answers: 'openai'. */

@@ -3,8 +3,9 @@ import { rowsOf } from '../core/batch-dimension.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, RequestContext } from '../core/inference.ts'
 import type { Batch } from '../core/model.ts'
+import { chosenSignature, signatureParameter } from '../core/named-signature.ts'
 import type { PredictOptions } from '../core/scheduling.ts'
-import { checkRequest } from '../core/signature.ts'
+import { checkRequest, type Signature } from '../core/signature.ts'
 import type { Parameters, Tensor } from '../core/tensor.ts'
 import type { ModelHandle } from '../repository/repository.ts'
 import { cacheKey } from './cache-key.ts'
@@ -19,13 +20,22 @@ export async function inferWith(handle: ModelHandle, call: Call, cache?: Respons
   // Nobody waits for hooks that there are not: each wait is a turn of the microtasks, and most requests have none of them.
   const prepared = hasPreprocess(handle) ? await preprocess(handle, call) : call.request
   const started = performance.now()
-  call.rows = rowsOf(prepared.inputs, model.metadata)
+  const signature = signatureOf(handle, prepared)
+  call.rows = rowsOf(prepared.inputs, signature)
   const response =
     model.infer !== undefined
       ? await model.infer(prepared, call.context)
-      : answerOf(handle, call, await predict(handle, call, prepared, cache))
+      : answerOf(handle, call, await predict(handle, call, { request: prepared, signature }, cache))
   call.timings.predictMs = performance.now() - started
   return finish(handle, call, hasPostprocess(handle) ? await postprocess(handle, call, response) : response)
+}
+
+/** The signature inside the hooks that a request is for. @throws InferenceError `invalid_argument` where there is none of its name */
+export function signatureOf({ model, served, ref }: ModelHandle, { parameters }: InferenceRequest): Signature {
+  const { metadata } = model
+  if (metadata.signatures === undefined || parameters === undefined) return metadata
+  const chosen = chosenSignature(served, parameters, ref.name)
+  return chosen === served ? metadata : chosen
 }
 
 function answerOf({ ref }: ModelHandle, { request }: Call, outputs: readonly Tensor[]): InferenceResponse {
@@ -68,16 +78,20 @@ function decoupled({ protocol }: RequestContext): InferenceError {
 function predict(
   handle: ModelHandle,
   call: Call,
-  prepared: InferenceRequest,
+  prepared: { readonly request: InferenceRequest; readonly signature: Signature },
   cache: ResponseCache | undefined,
 ): Promise<readonly Tensor[]> {
   const { model, hooks } = handle
   // A hook that makes outputs of its own needs all of the model's; what the caller wants is picked after it.
   const makesOutputs = hooks.some((hook) => hook.outputs !== undefined)
-  const signature = makesOutputs ? { inputs: model.metadata.inputs, outputs: handle.served.outputs } : model.metadata
-  const checked = checkRequest(prepared, signature, model.maxBatchSize)
+  const { signature } = prepared
+  const visible = makesOutputs ? { inputs: signature.inputs, outputs: handle.served.outputs } : signature
+  const checked = checkRequest(prepared.request, visible, model.maxBatchSize)
   const wanted = makesOutputs ? undefined : checked.outputs
-  const parameters = checked.parameters === undefined ? undefined : modelParameters(checked.parameters)
+  const parameters =
+    checked.parameters === undefined
+      ? undefined
+      : modelParameters(checked.parameters, signature === model.metadata && model.metadata.signatures !== undefined)
   const batch: Mutable<Batch> = { inputs: checked.inputs }
   if (wanted !== undefined) batch.outputs = wanted
   if (parameters !== undefined) batch.parameters = parameters
@@ -100,10 +114,17 @@ function predictOptions(call: Call, parameters: Parameters | undefined): Predict
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** What the model sees: how long a caller waits, and who is served first, would only keep requests out of one run. */
-function modelParameters(parameters: Parameters): Parameters | undefined {
-  if (parameters['priority'] === undefined && parameters['timeout'] === undefined) return parameters
-  const rest = Object.entries(parameters).filter(([name]) => name !== 'priority' && name !== 'timeout')
+/**
+ * What the model sees: how long a caller waits, and who is served first, would only keep requests out of one run.
+ *
+ * @param isFirst the signature is the model's first of several: its name says nothing more
+ */
+function modelParameters(parameters: Parameters, isFirst: boolean): Parameters | undefined {
+  const isNamed = isFirst && parameters[signatureParameter] !== undefined
+  if (!isNamed && parameters['priority'] === undefined && parameters['timeout'] === undefined) return parameters
+  const rest = Object.entries(parameters).filter(
+    ([name]) => name !== 'priority' && name !== 'timeout' && !(isNamed && name === signatureParameter),
+  )
   return rest.length === 0 ? undefined : Object.fromEntries(rest)
 }
 

@@ -1,7 +1,7 @@
 /** Classify, Regress and MultiInference of TF Serving: examples in, classes and values out. */
-import { checkExampleSignature, exampleResult } from '../codec/classification.ts'
+import { exampleResult, exampleTarget } from '../codec/classification.ts'
 import type { ExampleVerb } from '../codec/classification.ts'
-import { decodeInput } from '../codec/tensorflow/example.ts'
+import { decodeInput, decodeSerializedInput } from '../codec/tensorflow/example.ts'
 import {
   decodeExampleRequest,
   decodeMultiInferenceRequest,
@@ -13,12 +13,15 @@ import { methodNames } from '../codec/tensorflow/model-info.ts'
 import type { ModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest } from '../core/inference.ts'
+import { choosing } from '../core/named-signature.ts'
+import type { ServedMetadata } from '../repository/status.ts'
 import type { GrpcContext } from './context.ts'
 import type { Door } from './door.ts'
-import { answeredSpec, refOf, servedModel, signatureOf } from './serving-model.ts'
+import { answeredSpec, refOf, servedModel } from './serving-model.ts'
 
 /** A request that may run, and the number of its examples. */
 interface Prepared {
+  readonly served: ServedMetadata
   readonly request: InferenceRequest
   readonly rows: number
 }
@@ -39,26 +42,25 @@ function answer(
   { spec, input }: ExampleCall,
   context: GrpcContext,
 ): Promise<Uint8Array> {
-  const { request, rows } = prepare(door, spec, input, context)
-  checkExampleSignature(verb, spec.signatureName)
+  const { request, rows, served } = prepare(door, { spec, verb }, input, context)
   return run()
 
   async function run(): Promise<Uint8Array> {
     const response = await door.dataPlane.infer(request, context)
     context.answerWith(response)
-    return encodeExampleResponse(exampleResult(verb, response, rows), answeredSpec(spec, response.model))
+    return encodeExampleResponse(exampleResult(verb, response, rows), answeredSpec(spec, response.model, served))
   }
 }
 
-/** Answers a MultiInferenceRequest: one run of the model for each version that its tasks name. */
+/** Answers a MultiInferenceRequest: one run of the model for each version and signature that its tasks name. */
 export function multiInference(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
   const { tasks, input } = decodeMultiInferenceRequest(bytes)
   checkTasks(tasks)
-  const runs = new Map<string | undefined, Prepared>()
+  const runs = new Map<string, Prepared>()
   for (const { spec, methodName } of tasks) {
-    checkExampleSignature(verbOf(methodName), spec.signatureName)
-    const version = versionKey(spec)
-    if (!runs.has(version)) runs.set(version, prepare(door, spec, input, context))
+    const prepared = prepare(door, { spec, verb: verbOf(methodName) }, input, context)
+    const key = runKey(spec)
+    if (!runs.has(key)) runs.set(key, prepared)
   }
   return answerTasks(door, tasks, runs, context)
 }
@@ -66,17 +68,17 @@ export function multiInference(door: Door, bytes: Buffer, context: GrpcContext):
 async function answerTasks(
   door: Door,
   tasks: readonly InferenceTask[],
-  runs: ReadonlyMap<string | undefined, Prepared>,
+  runs: ReadonlyMap<string, Prepared>,
   context: GrpcContext,
 ): Promise<Uint8Array> {
   const answers = await Promise.all(
-    Array.from(runs, async ([version, { request, rows }]) => {
+    Array.from(runs, async ([key, { request, rows, served }]) => {
       const response = await door.dataPlane.infer(request, context)
       context.answerWith(response)
-      const own = tasks.filter(({ spec }) => versionKey(spec) === version)
+      const own = tasks.filter(({ spec }) => runKey(spec) === key)
       return own.map((task) => ({
         task,
-        spec: answeredSpec(task.spec, response.model),
+        spec: answeredSpec(task.spec, response.model, served),
         result: exampleResult(verbOf(task.methodName), response, rows),
       }))
     }),
@@ -95,16 +97,17 @@ function checkTasks(tasks: readonly InferenceTask[]): void {
     if (spec.name !== first.spec.name) {
       throw invalid('All ModelSpecs in a MultiInferenceRequest must access the same model name.')
     }
-    // Here one signature serves both methods, so that a pair may come once, not a name.
-    const pair = `${methodName} ${signatureOf(spec)}`
-    if (seen.has(pair)) throw invalid(`Duplicate evaluation of signature: ${signatureOf(spec)}`)
+    // A model without named signatures has one for both methods, so that a pair may come once, not a name.
+    const name = spec.signatureName === '' ? 'serving_default' : spec.signatureName
+    const pair = `${methodName} ${name}`
+    if (seen.has(pair)) throw invalid(`Duplicate evaluation of signature: ${name}`)
     seen.add(pair)
   }
 }
 
 /** The same for tasks that one run of the model answers. */
-function versionKey({ version, versionLabel }: ModelSpec): string | undefined {
-  return versionLabel === undefined ? version : `label ${versionLabel}`
+function runKey({ version = '', versionLabel, signatureName }: ModelSpec): string {
+  return `${versionLabel === undefined ? version : `label ${versionLabel}`}/${signatureName}`
 }
 
 function verbOf(methodName: string): ExampleVerb {
@@ -116,12 +119,20 @@ function verbOf(methodName: string): ExampleVerb {
   )
 }
 
-/** Reads examples as the inputs of the model that they are for. */
-function prepare(door: Door, spec: ModelSpec, input: Uint8Array, context: GrpcContext): Prepared {
+interface Asked {
+  readonly spec: ModelSpec
+  readonly verb: ExampleVerb
+}
+
+/** Reads examples as the inputs of the signature that they are for. */
+function prepare(door: Door, { spec, verb }: Asked, input: Uint8Array, context: GrpcContext): Prepared {
   const model = refOf(door, spec, context)
-  const { inputs: expected } = servedModel(door, model)
-  const { tensors, rows } = decodeInput(input, expected)
-  return { request: { id: context.requestId, model, inputs: tensors }, rows }
+  const served = servedModel(door, model)
+  const { signature, serialized } = exampleTarget(verb, served, spec.signatureName)
+  const { tensors, rows } =
+    serialized === undefined ? decodeInput(input, signature.inputs) : decodeSerializedInput(input, serialized)
+  const request = { id: context.requestId, model, inputs: tensors, ...choosing(served, signature) }
+  return { request, rows, served }
 }
 
 function invalid(message: string): InferenceError {

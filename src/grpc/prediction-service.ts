@@ -7,13 +7,15 @@ import { decodePredictRequest, encodePredictResponse } from '../codec/tensorflow
 import type { PredictCall } from '../codec/tensorflow/predict.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, ModelRef } from '../core/inference.ts'
+import { choosing, findSignature, signatureList } from '../core/named-signature.ts'
+import type { Signature } from '../core/signature.ts'
 import type { Tensor } from '../core/tensor.ts'
 import type { ServedMetadata } from '../repository/status.ts'
 import type { GrpcContext } from './context.ts'
 import type { Door } from './door.ts'
 import { classify, multiInference, regress } from './example-inference.ts'
 import { defineService, unary, type UnaryHandler } from './service.ts'
-import { answeredSpec, hostedRef, refOf, servedModel, signatureOf } from './serving-model.ts'
+import { answeredSpec, hostedRef, refOf, servedModel } from './serving-model.ts'
 
 export const predictionServiceName = 'tensorflow.serving.PredictionService'
 
@@ -24,9 +26,6 @@ export const predictionService = defineService(predictionServiceName, {
   MultiInference: {},
   GetModelMetadata: {},
 })
-
-/** Names of the one signature of a model, its own inputs and outputs. */
-const signatures: readonly string[] = ['serving_default', 'predict']
 
 /** The handlers of the service. */
 export function implementPrediction(door: Door): UntypedServiceImplementation {
@@ -65,7 +64,8 @@ function counted(door: Door, call: Call): UnaryHandler {
 function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8Array> {
   const call = decodePredictRequest(bytes)
   const ref = refOf(door, call.spec, context)
-  const request = requestOf(call, ref, servedModel(door, ref), context)
+  const served = servedModel(door, ref)
+  const request = requestOf(call, ref, served, context)
   return run()
 
   async function run(): Promise<Uint8Array> {
@@ -75,7 +75,7 @@ function predict(door: Door, bytes: Buffer, context: GrpcContext): Promise<Uint8
     const isFlat =
       call.inputs.length > 0 && call.inputs.every(({ shape }, index) => request.inputs[index]?.shape !== shape)
     const outputs = isFlat ? given.map(flatColumn) : given
-    return encodePredictResponse({ spec: answeredSpec(call.spec, model), outputs })
+    return encodePredictResponse({ spec: answeredSpec(call.spec, model, served), outputs })
   }
 }
 
@@ -86,20 +86,22 @@ function requestOf(
   served: ServedMetadata,
   { requestId }: GrpcContext,
 ): InferenceRequest {
-  const signature = signatureOf(call.spec)
-  if (!signatures.includes(signature)) {
-    throw new InferenceError('failed_precondition', `Serving signature key "${signature}" not found.`)
+  const signature = findSignature(served, call.spec.signatureName)
+  if (signature === undefined) {
+    const text = `Serving signature key "${call.spec.signatureName}" not found.${signatureList(served)}`
+    throw new InferenceError('failed_precondition', text)
   }
-  checkOutputs(call.outputFilter, served)
+  checkOutputs(call.outputFilter, signature)
   return {
     id: requestId,
     model: ref,
-    inputs: fitInputs(call.inputs, served),
+    inputs: fitInputs(call.inputs, signature),
+    ...choosing(served, signature),
     ...(call.outputFilter.length === 0 ? {} : { outputs: call.outputFilter }),
   }
 }
 
-function fitInputs(inputs: readonly Tensor[], { inputs: expected }: ServedMetadata): readonly Tensor[] {
+function fitInputs(inputs: readonly Tensor[], { inputs: expected }: Signature): readonly Tensor[] {
   if (expected.length === 0) return inputs // such a model looks for itself
   const given = new Set(inputs.map(({ name }) => name))
   const known = new Set(expected.map(({ name }) => name))
@@ -119,7 +121,7 @@ function fitInputs(inputs: readonly Tensor[], { inputs: expected }: ServedMetada
   })
 }
 
-function checkOutputs(filter: readonly string[], { outputs }: ServedMetadata): void {
+function checkOutputs(filter: readonly string[], { outputs }: Signature): void {
   const seen = new Set<string>()
   for (const name of filter) {
     if (seen.has(name)) throw invalid(`duplicate output tensor alias: ${name}`)

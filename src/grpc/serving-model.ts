@@ -1,5 +1,4 @@
 /** Which model a ModelSpec of TF Serving means, and what TF Serving says where there is none. */
-import { defaultSignature } from '../codec/tensorflow/model-info.ts'
 import type { ModelSpec } from '../codec/tensorflow/model-spec.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
@@ -47,11 +46,15 @@ export function servedModel({ dataPlane }: Door, ref: ModelRef): ServedMetadata 
 }
 
 /** The spec of an answer: what ran. */
-export function answeredSpec(spec: ModelSpec, { name, version }: Required<ModelRef>): ModelSpec {
-  return { name: spec.name === '' ? name : spec.name, version, signatureName: signatureOf(spec) }
+export function answeredSpec(
+  spec: ModelSpec,
+  { name, version }: Required<ModelRef>,
+  served: ServedMetadata,
+): ModelSpec {
+  return { name: spec.name === '' ? name : spec.name, version, signatureName: signatureOf(spec, served) }
 }
 
-/** The signature that is asked for; the default one where none is named. */
-export function signatureOf({ signatureName }: ModelSpec): string {
-  return signatureName === '' ? defaultSignature : signatureName
+/** The signature that is asked for; the model's first where none is named. */
+export function signatureOf({ signatureName }: ModelSpec, served: ServedMetadata): string {
+  return signatureName === '' ? (served.signatures?.[0]?.name ?? 'serving_default') : signatureName
 }

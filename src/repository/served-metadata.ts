@@ -1,5 +1,5 @@
 /** The signature of a model as callers see it: outside its hooks. */
-import type { Hooks } from '../core/model.ts'
+import type { Hooks, ModelMetadata } from '../core/model.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Signature } from '../core/signature.ts'
 import type { LoadedModel } from './entry.ts'
@@ -16,6 +16,15 @@ export function outerSignature(inner: Signature, hooks: readonly Hooks[]): Signa
   }
 }
 
+/** Hooks are made for the first signature of a model: where there are any, it is the only one that is served. */
+export function hookedSignatures(
+  { signatures = [] }: ModelMetadata,
+  hooks: readonly Hooks[],
+): Pick<ModelMetadata, 'signatures'> {
+  const isFree = hooks.every((hook) => hook.preprocess === undefined && hook.postprocess === undefined)
+  return isFree || signatures.length < 2 ? {} : { signatures: signatures.slice(0, 1) }
+}
+
 /** @param versions ready versions of the model, oldest first */
 export function servedMetadata(
   ref: Required<ModelRef>,
@@ -26,6 +35,7 @@ export function servedMetadata(
   return {
     ...model.metadata,
     ...outerSignature(model.metadata, hooks),
+    ...hookedSignatures(model.metadata, hooks),
     ref,
     versions,
     hasExplainer: model.explain !== undefined || hooks.some((hook) => hook.explain !== undefined),

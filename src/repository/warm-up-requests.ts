@@ -6,11 +6,12 @@ import type { InferenceRequest, RequestContext } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { Hooks, Model, ModelSpec, TensorMetadata } from '../core/model.ts'
 import { constantTensor, randomTensor } from '../core/sample-inputs.ts'
+import { chosenSignature } from '../core/named-signature.ts'
 import { checkRequest } from '../core/signature.ts'
 import type { Tensor } from '../core/tensor.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { WarmUpRequest } from '../scheduling/preparation.ts'
-import { outerSignature } from './served-metadata.ts'
+import { hookedSignatures, outerSignature } from './served-metadata.ts'
 import { inFile, readJsonRequests, readRawTensor, readServingRecords } from './warm-up-file.ts'
 import type { WarmUpInput, WarmUpYaml } from './warmup-yaml.ts'
 
@@ -128,18 +129,24 @@ function madeUp(input: WarmUpInput, seed: number, expected: readonly TensorMetad
 
 async function servingRequests({ spec, root, model, hooks }: WarmUpTarget, log: Log): Promise<readonly Found[]> {
   const file = await readServingRecords(spec.directory, root)
-  const { inputs: expected } = outerSignature(model.metadata, hooks)
+  const outer = {
+    ...model.metadata,
+    ...outerSignature(model.metadata, hooks),
+    ...hookedSignatures(model.metadata, hooks),
+  }
   const found: Found[] = []
   for (const [index, record] of (file?.records ?? []).entries()) {
     const source = `${file?.path ?? ''}, record ${index + 1}`
-    const logged = inFile(source, () => decodePredictionLog(record, expected))
+    const logged = inFile(source, () => decodePredictionLog(record, outer))
     if (logged.kind === 'unsupported') {
       log.warn({ model: spec.ref.name, record: index + 1, kind: logged.name }, 'warm-up record left out')
       continue
     }
-    const { inputs, outputs } = logged
-    const request = { model: spec.ref, inputs, ...(outputs.length === 0 ? {} : { outputs }) }
-    found.push({ request, isInner: false, count: 1, source })
+    for (const { inputs, outputs, parameters } of logged.runs) {
+      const wanted = outputs.length === 0 ? {} : { outputs }
+      const request = { model: spec.ref, inputs, ...wanted, ...(parameters === undefined ? {} : { parameters }) }
+      found.push({ request, isInner: false, count: 1, source })
+    }
   }
   return found
 }
@@ -154,9 +161,11 @@ async function asBatch(found: Found, { model, hooks }: WarmUpTarget, signal: Abo
       for (const hook of hooks) if (hook.preprocess !== undefined) request = await hook.preprocess(request, context)
       if (model.preprocess !== undefined) request = await model.preprocess(request, context)
     }
-    const outputs = outerSignature(model.metadata, hooks).outputs
-    const checked = checkRequest(request, { inputs: model.metadata.inputs, outputs }, model.maxBatchSize)
-    const isModelOutput = outputs === model.metadata.outputs
+    const { metadata } = model
+    const chosen = chosenSignature(metadata, request.parameters, request.model.name)
+    const outputs = chosen === metadata ? outerSignature(metadata, hooks).outputs : chosen.outputs
+    const checked = checkRequest(request, { inputs: chosen.inputs, outputs }, model.maxBatchSize)
+    const isModelOutput = outputs === chosen.outputs
     return {
       batch: {
         inputs: checked.inputs,

@@ -4,7 +4,7 @@ import { exampleResult } from '../codec/classification.ts'
 import { decodeV1Request, encodeV1Response } from '../codec/index.ts'
 import { decodeV1Examples, encodeV1Results } from '../codec/v1-examples.ts'
 import type { InferenceRequest, InferenceResponse } from '../core/inference.ts'
-import type { TensorMetadata } from '../core/model.ts'
+import type { Signatures } from '../core/named-signature.ts'
 import type { Verb } from '../dataplane/dataplane.ts'
 import { sendError, sendInference, sendJson } from './answer.ts'
 import { answerCloudEvent, isCloudEvent, readCloudEvent } from './cloud-events.ts'
@@ -78,7 +78,7 @@ async function answer(door: Door, target: CallTarget, request: V1Request, reply:
   try {
     const waking = door.dataPlane.wake(target.ref)
     if (waking !== undefined) await waking
-    const { inputs } = door.dataPlane.metadata(target.ref)
+    const served = door.dataPlane.metadata(target.ref)
     const { components } = door
     if (components?.standIn(target.ref.name, verbOf(target.verb)) !== undefined) {
       await answerByComponent(door, reply, context, { model: target.ref.name, verb: verbOf(target.verb) })
@@ -91,7 +91,7 @@ async function answer(door: Door, target: CallTarget, request: V1Request, reply:
       return
     }
     event = readCloudEvent(request.raw.headers, request.givenContentType, body)
-    call = decode(event?.data ?? body, target, inputs)
+    call = decode(event?.data ?? body, target, served)
   } catch (reason) {
     refuseCall(door, target, reply, reason, context)
     return
@@ -113,15 +113,15 @@ async function answer(door: Door, target: CallTarget, request: V1Request, reply:
   }
 }
 
-function decode(body: Uint8Array, { ref, verb }: CallTarget, inputs: readonly TensorMetadata[]): DecodedCall {
+function decode(body: Uint8Array, { ref, verb }: CallTarget, served: Signatures): DecodedCall {
   if (verb === 'classify' || verb === 'regress') {
-    const { inputs: tensors, rows } = decodeV1Examples(body, verb, inputs)
+    const { rows, ...asked } = decodeV1Examples(body, verb, served)
     return {
-      request: { model: ref, inputs: tensors },
+      request: { model: ref, ...asked },
       encode: (response) => encodeV1Results(exampleResult(verb, response, rows)),
     }
   }
-  const { request, format, isFlat } = decodeV1Request(body, ref, inputs)
+  const { request, format, isFlat } = decodeV1Request(body, ref, served.inputs, served)
   return { request, encode: (response) => encodeV1Response(response, format, isFlat) }
 }
 

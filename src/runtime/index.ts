@@ -16,6 +16,7 @@ export type {
   ModelSpec,
   PlacementRequest,
   Runtime,
+  NamedSignature,
   TensorMetadata,
 } from '../core/model.ts'
 export { sampleInputs } from '../core/sample-inputs.ts'

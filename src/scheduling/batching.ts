@@ -2,6 +2,7 @@
 import { hasBatchDimension } from '../core/batch-dimension.ts'
 import { silentLog, type Log } from '../core/log.ts'
 import type { Batch, Model } from '../core/model.ts'
+import { signatureParameter } from '../core/named-signature.ts'
 import type { SchedulingOptions } from '../core/scheduling.ts'
 import { Bucket, Buckets, commonRows } from './bucket.ts'
 import type { Preparation } from './preparation-result.ts'
@@ -31,6 +32,8 @@ export class Batching {
   /** What is known before the first request. */
   readonly #foreseen: Bucket
   readonly #hasRows: boolean
+  /** The settings say that rows do not see each other, whatever was found out. */
+  readonly #isForced: boolean
   readonly #inlineBytes: () => number | undefined
   readonly #model: string
   readonly #log: Log
@@ -50,15 +53,17 @@ export class Batching {
       1,
       samples.filter(({ rows }) => rows === 1),
     )
+    this.#isForced = policy.options?.batching === 'on'
     this.#hasRows = hasBatchDimension(model.metadata)
     this.#inlineBytes = () => model.inlineBytes // asked each time: a model may leave the main thread while it serves
     this.#model = policy.name
     this.#log = policy.log ?? silentLog
   }
 
-  /** The kind of a request: what it may share its run with. */
+  /** The kind of a request: what it may share its run with. What was proved at load was proved of the first signature alone. */
   bucketOf(batch: Batch): Bucket {
-    return this.isOn && commonRows(batch.inputs) > 0 ? this.#buckets.of(batch) : this.apart
+    const isProved = batch.parameters?.[signatureParameter] === undefined || this.#isForced
+    return this.isOn && isProved && commonRows(batch.inputs) > 0 ? this.#buckets.of(batch) : this.apart
   }
 
   /** Most rows to join to a request of so many: what runs at once by itself is not sent away for the sake of others. */

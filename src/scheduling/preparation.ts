@@ -3,6 +3,7 @@ import { hasBatchDimension } from '../core/batch-dimension.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Batch, Model } from '../core/model.ts'
+import { signatureParameter } from '../core/named-signature.ts'
 import type { SchedulingOptions } from '../core/scheduling.ts'
 import { proveBatchability, tooSlowMs, tooSlowReason, type Pair } from './preparation-proof.ts'
 import type { Preparation } from './preparation-result.ts'
@@ -82,7 +83,9 @@ async function runGiven(runs: PreparationRuns, requests: readonly WarmUpRequest[
 async function decide(model: Model, runs: PreparationRuns, options: PreparationOptions): Promise<Preparation> {
   const obstacle = obstacleOf(model, options)
   const { inputs } = model.metadata
-  const given = (options.requests ?? []).map(({ batch }) => batch.inputs)
+  const given = (options.requests ?? [])
+    .filter(({ batch }) => batch.parameters?.[signatureParameter] === undefined) // of other signatures: nothing to prove with
+    .map(({ batch }) => batch.inputs)
   const kind = obstacle !== undefined ? 'one' : options.batching === 'on' ? 'pair' : 'proof'
   const { knownRunMs = 0 } = options
   if (knownRunMs >= (kind === 'proof' ? tooSlowMs : slowMs) && kind !== 'pair') {

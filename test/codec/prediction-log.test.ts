@@ -4,7 +4,7 @@ import { encodeInput } from '../../src/codec/tensorflow/example.ts'
 import { encodePredictRequest } from '../../src/codec/tensorflow/predict.ts'
 import { decodePredictionLog } from '../../src/codec/tensorflow/prediction-log.ts'
 import { readRecords, writeRecords } from '../../src/codec/tensorflow/record.ts'
-import type { TensorMetadata } from '../../src/core/model.ts'
+import type { Signatures } from '../../src/core/named-signature.ts'
 import { tensor } from '../../src/core/tensor.ts'
 import { embedded } from './embedded.ts'
 
@@ -41,7 +41,7 @@ describe('readRecords', () => {
 })
 
 describe('decodePredictionLog', () => {
-  const expected: readonly TensorMetadata[] = [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }]
+  const expected: Signatures = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }], outputs: [] }
   const x = tensor('x', 'FP32', [2, 2], Float32Array.of(1, 2, 3, 4))
   const spec = { name: 'other', signatureName: '' }
   const features = (...values: number[]) => new Map([['x', { kind: 'float' as const, values }]])
@@ -50,13 +50,13 @@ describe('decodePredictionLog', () => {
   it('reads a predict log with its filter of outputs', () => {
     const request = encodePredictRequest({ spec, inputs: [x], outputFilter: ['y'] })
     const log = embedded(6, embedded(1, request))
-    expect(decodePredictionLog(log, expected)).toEqual({ kind: 'request', inputs: [x], outputs: ['y'] })
+    expect(decodePredictionLog(log, expected)).toEqual({ kind: 'runs', runs: [{ inputs: [x], outputs: ['y'] }] })
   })
 
   it('reads a predict log that names no model', () => {
     const request = encodePredictRequest({ spec, inputs: [x], outputFilter: [] })
     const nameless = request.subarray(2 + 2 + 'other'.length)
-    expect(decodePredictionLog(embedded(6, embedded(1, nameless)), expected)).toMatchObject({ inputs: [x] })
+    expect(decodePredictionLog(embedded(6, embedded(1, nameless)), expected)).toMatchObject({ runs: [{ inputs: [x] }] })
   })
 
   it.each([
@@ -65,9 +65,8 @@ describe('decodePredictionLog', () => {
     ['multi-inference', 4, embedded(2, examples)],
   ])('makes inputs of the examples in a %s log', (_name, field, request) => {
     expect(decodePredictionLog(embedded(field, embedded(1, request)), expected)).toEqual({
-      kind: 'request',
-      inputs: [x],
-      outputs: [],
+      kind: 'runs',
+      runs: [{ inputs: [x], outputs: [] }],
     })
   })
 

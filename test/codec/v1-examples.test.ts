@@ -24,7 +24,7 @@ const junk = [
 
 describe('decodeV1Examples', () => {
   it('makes every feature an input, from the context or the example', () => {
-    const { inputs, rows } = decodeV1Examples(Buffer.from(text), 'classify', expected)
+    const { inputs, rows } = decodeV1Examples(Buffer.from(text), 'classify', { inputs: expected, outputs: [] })
     expect(rows).toBe(2)
     expect(inputs.map(({ name, datatype, shape }) => [name, datatype, shape])).toEqual(
       expected.map(({ name, datatype }) => [name, datatype, [2, 2]]),
@@ -33,9 +33,9 @@ describe('decodeV1Examples', () => {
 
   it.each(['FP16', 'BF16'] as const)('refuses a model that takes %s, which no feature can hold', (datatype) => {
     const body = Buffer.from('{"examples":[{"x":1.5}]}')
-    expect(() => decodeV1Examples(body, 'regress', [{ name: 'x', datatype, shape: [-1] }])).toThrow(
-      `input 'x' takes ${datatype}, which no feature can hold: use Predict`,
-    )
+    expect(() =>
+      decodeV1Examples(body, 'regress', { inputs: [{ name: 'x', datatype, shape: [-1] }], outputs: [] }),
+    ).toThrow(`input 'x' takes ${datatype}, which no feature can hold: use Predict`)
   })
 
   it('answers hostile bodies by values or invalid_argument', { timeout: 60_000 }, () => {
@@ -50,7 +50,7 @@ describe('decodeV1Examples', () => {
       }
       const declared = pick(random, [expected, []])
       try {
-        decodeV1Examples(Buffer.from(body), 'classify', declared)
+        decodeV1Examples(Buffer.from(body), 'classify', { inputs: declared, outputs: [] })
         outcomes.values += 1
       } catch (reason) {
         if (!(reason instanceof InferenceError) || reason.code !== 'invalid_argument') {
@@ -65,8 +65,13 @@ describe('decodeV1Examples', () => {
 
   it('refuses nesting of any depth in a feature, and skips it elsewhere', () => {
     const deep = '['.repeat(200_000) + ']'.repeat(200_000)
-    expect(() => decodeV1Examples(Buffer.from(`{"examples":[{"x":${deep}}]}`), 'regress', [])).toThrow(InferenceError)
-    const { rows } = decodeV1Examples(Buffer.from(`{"other":${deep},"examples":[{"x":1}]}`), 'regress', [])
+    expect(() =>
+      decodeV1Examples(Buffer.from(`{"examples":[{"x":${deep}}]}`), 'regress', { inputs: [], outputs: [] }),
+    ).toThrow(InferenceError)
+    const { rows } = decodeV1Examples(Buffer.from(`{"other":${deep},"examples":[{"x":1}]}`), 'regress', {
+      inputs: [],
+      outputs: [],
+    })
     expect(rows).toBe(1)
   })
 })

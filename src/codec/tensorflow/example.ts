@@ -1,6 +1,7 @@
 /** `tensorflow.serving.Input`: examples (`tf.Example`) with features in common or without, both ways. */
 import type { TensorMetadata } from '../../core/model.ts'
-import { bytesOf, elementsOf } from '../../core/tensor.ts'
+import { InferenceError } from '../../core/errors.ts'
+import { bytesOf, elementsOf, tensor } from '../../core/tensor.ts'
 import type { Tensor } from '../../core/tensor.ts'
 import { ExampleColumns, type Feature, type Features } from '../features.ts'
 import { ProtoReader, wire } from '../protobuf-reader.ts'
@@ -28,6 +29,37 @@ export function decodeInput(input: Uint8Array, expected: readonly TensorMetadata
     else reader.skip()
   }
   return { tensors: columns.finish(), rows: columns.rows }
+}
+
+/** Most bytes that examples with features in common may become: each repeats them. */
+const maxSerializedBytes = 256 * 1024 * 1024
+
+/**
+ * Decodes an Input for a model that parses examples itself: a BYTES tensor `[rows]` of serialized examples. Features in common stand
+ * in front of each example's own, which replace them where they have the same name.
+ *
+ * @param name of the tensor
+ * @throws InferenceError `invalid_argument`
+ */
+export function decodeSerializedInput(input: Uint8Array, name: string): ExampleInputs {
+  const { list } = listOf(input)
+  const examples: Uint8Array[] = []
+  let context: Uint8Array = new Uint8Array(0)
+  const reader = new ProtoReader(list, 'ExampleList')
+  while (reader.next()) {
+    if (reader.wireType !== wire.bytes || reader.field > 2) reader.skip()
+    else if (reader.field === 2) context = reader.bytes()
+    else {
+      reader.countEntry()
+      examples.push(reader.bytes())
+    }
+  }
+  if (examples.length === 0) throw new InferenceError('invalid_argument', 'Input is empty.')
+  if (context.length * examples.length > maxSerializedBytes) {
+    throw new InferenceError('invalid_argument', `the context is too large for ${examples.length} examples`)
+  }
+  const data = context.length === 0 ? examples : examples.map((example) => Buffer.concat([context, example]))
+  return { tensors: [tensor(name, 'BYTES', [data.length], data)], rows: data.length }
 }
 
 /** The inputs that examples make. */
@@ -164,7 +196,21 @@ export function encodeInput(examples: readonly Features[], context?: Features): 
   return writer.finish()
 }
 
+/** Encodes one Example. */
+export function encodeExample(example: Features): Uint8Array {
+  const writer = new ProtoWriter(64)
+  writeFeatures(writer, example)
+  return writer.finish()
+}
+
 function writeExample(writer: ProtoWriter, field: number, example: Features): void {
+  const start = writer.length
+  writeFeatures(writer, example)
+  writer.embed(field, start)
+}
+
+/** As the message Features, field 1 of an Example. */
+function writeFeatures(writer: ProtoWriter, example: Features): void {
   const start = writer.length
   for (const [name, feature] of [...example].reverse()) {
     const entry = writer.length
@@ -174,7 +220,6 @@ function writeExample(writer: ProtoWriter, field: number, example: Features): vo
     writer.embed(1, entry)
   }
   writer.embed(1, start)
-  writer.embed(field, start)
 }
 
 function writeFeature(writer: ProtoWriter, { kind, values }: Feature): void {

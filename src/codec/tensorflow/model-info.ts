@@ -1,15 +1,13 @@
 /** GetModelMetadata and GetModelStatus of TF Serving: requests in, descriptions out. */
-import type { TensorMetadata } from '../../core/model.ts'
-import type { Signature } from '../../core/signature.ts'
+import type { NamedSignature, TensorMetadata } from '../../core/model.ts'
+import { allSignatures } from '../../core/named-signature.ts'
+import type { Signatures } from '../../core/named-signature.ts'
 import { ProtoReader, wire } from '../protobuf-reader.ts'
 import { ProtoWriter } from '../protobuf-writer.ts'
 import { readModelSpec, versionNumber, writeModelSpec, type ModelSpec } from './model-spec.ts'
 import { missingModelSpec } from './predict.ts'
 import { writeMetadataShape } from './shape.ts'
 import { dtypeName, dtypeOf } from './types.ts'
-
-/** The signature that every model has: its own inputs and outputs. */
-export const defaultSignature = 'serving_default'
 
 export const methodNames = {
   predict: 'tensorflow/serving/predict',
@@ -67,10 +65,10 @@ export function decodeModelStatusRequest(bytes: Uint8Array): ModelSpec {
   return spec
 }
 
-/** GetModelMetadataResponse with the one signature that a model has. */
-export function encodeModelMetadataResponse(spec: ModelSpec, signature: Signature): Uint8Array {
+/** GetModelMetadataResponse with all signatures of a model. */
+export function encodeModelMetadataResponse(spec: ModelSpec, model: Signatures): Uint8Array {
   const writer = new ProtoWriter(1024)
-  writeSignatureMap(writer, signature)
+  for (const signature of allSignatures(model).toReversed()) writeSignature(writer, signature)
   writer.embed(2, 0)
   writer.string(1, signatureMapType)
   writer.embed(2, 0)
@@ -80,13 +78,15 @@ export function encodeModelMetadataResponse(spec: ModelSpec, signature: Signatur
   return writer.finish()
 }
 
-function writeSignatureMap(writer: ProtoWriter, { inputs, outputs }: Signature): void {
-  writer.string(3, methodNames.predict)
+/** One entry of a SignatureDefMap. */
+function writeSignature(writer: ProtoWriter, { name, methodName, inputs, outputs }: NamedSignature): void {
+  const start = writer.length
+  writer.optionalString(3, methodName)
   writeTensorInfos(writer, 2, outputs)
   writeTensorInfos(writer, 1, inputs)
-  writer.embed(2, 0)
-  writer.string(1, defaultSignature)
-  writer.embed(1, 0)
+  writer.embed(2, start)
+  writer.string(1, name)
+  writer.embed(1, start)
 }
 
 function writeTensorInfos(writer: ProtoWriter, field: number, tensors: readonly TensorMetadata[]): void {
@@ -95,7 +95,7 @@ function writeTensorInfos(writer: ProtoWriter, field: number, tensors: readonly 
     writeMetadataShape(writer, 3, metadata)
     writer.uint32(dtypeOf(metadata.datatype))
     writer.tag(2, wire.varint)
-    writer.string(1, graphName(metadata.name))
+    writer.string(1, graphName(metadata))
     writer.embed(2, entry)
     writer.string(1, metadata.name)
     writer.embed(field, entry)
@@ -103,8 +103,8 @@ function writeTensorInfos(writer: ProtoWriter, field: number, tensors: readonly 
 }
 
 /** A name as graphs of TensorFlow have them: the operation and the index of its output. */
-function graphName(name: string): string {
-  return /:\d+$/.test(name) ? name : `${name}:0`
+function graphName({ name, graphName: own }: TensorMetadata): string {
+  return own ?? (/:\d+$/.test(name) ? name : `${name}:0`)
 }
 
 /** GetModelStatusResponse. @param versions newest first; those without a numeric name are left out */
@@ -136,26 +136,30 @@ function writeEnum(writer: ProtoWriter, field: number, value: number): void {
  *
  * @param version the one that answers
  */
-export function describeModelV1(name: string, version: string, { inputs, outputs }: Signature): object {
-  const signature = {
-    inputs: describeTensors(inputs),
-    outputs: describeTensors(outputs),
-    method_name: methodNames.predict,
-    defaults: {},
-  }
+export function describeModelV1(name: string, version: string, model: Signatures): object {
+  const signatures = allSignatures(model).map((signature) => {
+    const described = {
+      inputs: describeTensors(signature.inputs),
+      outputs: describeTensors(signature.outputs),
+      method_name: signature.methodName,
+      defaults: {},
+    }
+    return [signature.name, described] as const
+  })
   return {
     model_spec: { name, signature_name: '', version },
-    metadata: { signature_def: { signature_def: { [defaultSignature]: signature } } },
+    metadata: { signature_def: { signature_def: Object.fromEntries(signatures) } },
   }
 }
 
 function describeTensors(tensors: readonly TensorMetadata[]): object {
-  const entries = tensors.map(({ name, datatype, shape, isAnyRank = false }) => {
+  const entries = tensors.map((metadata) => {
+    const { name, datatype, shape, isAnyRank = false } = metadata
     const dim = isAnyRank ? [] : shape.map((size) => ({ size: `${size}`, name: '' }))
     const described = {
       dtype: dtypeName(datatype),
       tensor_shape: { dim, unknown_rank: isAnyRank },
-      name: graphName(name),
+      name: graphName(metadata),
     }
     return [name, described] as const
   })

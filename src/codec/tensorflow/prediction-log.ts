@@ -1,9 +1,14 @@
 /** `tensorflow.serving.PredictionLog`: a request that was logged, as files for warming up hold them. */
-import type { TensorMetadata } from '../../core/model.ts'
-import type { Tensor } from '../../core/tensor.ts'
+import { InferenceError } from '../../core/errors.ts'
+import { choosing, findSignature, signatureList } from '../../core/named-signature.ts'
+import type { Signatures } from '../../core/named-signature.ts'
+import type { Parameters, Tensor } from '../../core/tensor.ts'
+import { exampleTarget } from '../classification.ts'
+import type { ExampleVerb } from '../classification.ts'
 import { ProtoReader, wire } from '../protobuf-reader.ts'
-import { decodeInput } from './example.ts'
+import { decodeInput, decodeSerializedInput } from './example.ts'
 import { decodeExampleRequest, decodeMultiInferenceRequest } from './inference.ts'
+import { methodNames } from './model-info.ts'
 import { decodePredictRequest } from './predict.ts'
 
 /** The kinds of logs by the numbers of their fields. */
@@ -16,20 +21,28 @@ const kinds: Readonly<Record<number, string>> = {
   7: 'predict_streamed_log',
 }
 
-/** What a log asks of a model. */
+/** One run of a model. */
+export interface LoggedRun {
+  readonly inputs: readonly Tensor[]
+  /** Names of the outputs wanted; empty: all of them. */
+  readonly outputs: readonly string[]
+  /** Which choose the signature, where it is not the model's first. */
+  readonly parameters?: Parameters
+}
+
+/** What a log asks of a model: one run, or, of several signatures at once, one of each. */
 export type LoggedRequest =
-  | { readonly kind: 'request'; readonly inputs: readonly Tensor[]; readonly outputs: readonly string[] }
+  | { readonly kind: 'runs'; readonly runs: readonly LoggedRun[] }
   /** A log of a kind that no model here answers, by the name of its field. */
   | { readonly kind: 'unsupported'; readonly name: string }
 
 /**
  * Decodes the request of a log. The model that it names, if any, does not matter.
  *
- * @param expected inputs of the model, which examples are made into
- * @returns `outputs` empty: all of them
+ * @param model its signatures, which requests name and examples are made for
  * @throws InferenceError `invalid_argument`
  */
-export function decodePredictionLog(bytes: Uint8Array, expected: readonly TensorMetadata[]): LoggedRequest {
+export function decodePredictionLog(bytes: Uint8Array, model: Signatures): LoggedRequest {
   const reader = new ProtoReader(bytes, 'PredictionLog')
   let name = 'an empty log'
   let log: Uint8Array | undefined
@@ -44,22 +57,54 @@ export function decodePredictionLog(bytes: Uint8Array, expected: readonly Tensor
   if (log === undefined) return { kind: 'unsupported', name }
   const request = withModelSpec(requestOf(log, name))
   switch (name) {
-    case 'predict_log': {
-      const { inputs, outputFilter } = decodePredictRequest(request)
-      return { kind: 'request', inputs, outputs: outputFilter }
-    }
+    case 'predict_log':
+      return { kind: 'runs', runs: [predictRun(request, model)] }
     case 'classify_log':
-    case 'regress_log':
-      return asRequest(decodeExampleRequest(request, name).input, expected)
+    case 'regress_log': {
+      const { spec, input } = decodeExampleRequest(request, name)
+      const verb = name === 'classify_log' ? 'classify' : 'regress'
+      return { kind: 'runs', runs: [exampleRun(input, model, { verb, name: spec.signatureName })] }
+    }
     case 'multi_inference_log':
-      return asRequest(decodeMultiInferenceRequest(requestOf(log, name)).input, expected)
+      return { kind: 'runs', runs: multiRuns(requestOf(log, name), model) }
     default:
       return { kind: 'unsupported', name }
   }
 }
 
-function asRequest(input: Uint8Array, expected: readonly TensorMetadata[]): LoggedRequest {
-  return { kind: 'request', inputs: decodeInput(input, expected).tensors, outputs: [] }
+function predictRun(request: Uint8Array, model: Signatures): LoggedRun {
+  const { spec, inputs, outputFilter } = decodePredictRequest(request)
+  const signature = findSignature(model, spec.signatureName)
+  if (signature === undefined) {
+    const text = `Serving signature key "${spec.signatureName}" not found.${signatureList(model)}`
+    throw new InferenceError('invalid_argument', text)
+  }
+  return { inputs, outputs: outputFilter, ...choosing(model, signature) }
+}
+
+interface ExampleTask {
+  readonly verb: ExampleVerb
+  /** Of the signature. */
+  readonly name: string
+}
+
+function exampleRun(input: Uint8Array, model: Signatures, { verb, name }: ExampleTask): LoggedRun {
+  const { signature, serialized } = exampleTarget(verb, model, name)
+  const { tensors } =
+    serialized === undefined ? decodeInput(input, signature.inputs) : decodeSerializedInput(input, serialized)
+  return { inputs: tensors, outputs: [], ...choosing(model, signature) }
+}
+
+/** A run for each signature that the tasks name; a log without tasks asks the model's first. */
+function multiRuns(request: Uint8Array, model: Signatures): readonly LoggedRun[] {
+  const { tasks, input } = decodeMultiInferenceRequest(request)
+  const byName = new Map<string, ExampleTask>()
+  for (const { spec, methodName } of tasks) {
+    const verb = methodName === methodNames.classify ? 'classify' : 'regress'
+    byName.set(spec.signatureName, { verb, name: spec.signatureName })
+  }
+  if (byName.size === 0) byName.set('', { verb: 'regress', name: '' })
+  return Array.from(byName.values(), (task) => exampleRun(input, model, task))
 }
 
 /** Every kind of log has its request in field 1. */
