@@ -33,6 +33,10 @@ export interface ModelEntry {
   readonly isPinned?: boolean
   /** Without a request for so long it is unloaded, and loaded again by the next one; never where absent. Milliseconds. */
   readonly idleMs?: number
+  /** Came on request: what becomes of it says nothing of the server. */
+  readonly isOptional?: boolean
+  /** When it counts as used last once it is loaded: so many milliseconds ago. Just now where absent. */
+  unusedMs?(): number
   /** @throws InferenceError with the reason that operators and callers read */
   load(signal: AbortSignal): Promise<LoadedModel>
 }

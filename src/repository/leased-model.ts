@@ -20,6 +20,12 @@ export interface Leasable {
   announce(versions: readonly string[]): void
 }
 
+interface LeaseOptions {
+  readonly now?: (() => number) | undefined
+  readonly revision?: string | undefined
+  readonly unusedMs?: number | undefined
+}
+
 /** Counts leases; closes the model when it is retired and the last lease is given back. */
 export class LeasedModel implements Leasable {
   readonly #loaded: LoadedModel
@@ -32,16 +38,12 @@ export class LeasedModel implements Leasable {
   readonly #now: (() => number) | undefined
   #lastUse = 0
 
-  /** @param about its revision, where it has one; the clock of {@link lastUse}, where anybody looks at it */
-  constructor(
-    ref: Required<ModelRef>,
-    loaded: LoadedModel,
-    { now, revision }: { readonly now?: (() => number) | undefined; readonly revision?: string | undefined } = {},
-  ) {
+  /** @param about its revision, where it has one; the clock of {@link lastUse}, where anybody looks at it, and its age then */
+  constructor(ref: Required<ModelRef>, loaded: LoadedModel, { now, revision, unusedMs = 0 }: LeaseOptions = {}) {
     this.#ref = ref
     this.#loaded = loaded
     this.#now = now
-    if (now !== undefined) this.#lastUse = now()
+    if (now !== undefined) this.#lastUse = now() - unusedMs
     this.#metadata = loaded.model.metadata
     const served = servedMetadata(ref, loaded, [ref.version])
     this.#handle = { ...loaded, ref, served, ...(revision === undefined ? {} : { revision }) }
@@ -69,6 +71,11 @@ export class LeasedModel implements Leasable {
   /** When the last call ended, or the load; 0 without a clock. */
   get lastUse(): number {
     return this.#lastUse
+  }
+
+  /** Counts as used so many milliseconds ago, where it was not used since. */
+  touch(unusedMs: number): void {
+    if (this.#now !== undefined) this.#lastUse = Math.max(this.#lastUse, this.#now() - unusedMs)
   }
 
   announce(versions: readonly string[]): void {

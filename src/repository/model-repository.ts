@@ -4,7 +4,7 @@ import type { ModelRef } from '../core/inference.ts'
 import { silentLog, type Log } from '../core/log.ts'
 import type { ModelEntry } from './entry.ts'
 import { instanceOf, notReady, settle, slotOf, unknownModel, unknownVersion, type Family } from './family.ts'
-import type { Leasable } from './leased-model.ts'
+import { LeasedModel, type Leasable } from './leased-model.ts'
 import { Limiter } from '../core/limiter.ts'
 import { MemoryBudget, type BudgetOptions } from './memory-budget.ts'
 import { ModelSlot } from './model-slot.ts'
@@ -95,6 +95,17 @@ export class ModelRepository implements Repository {
     return instance === undefined || instance.served !== undefined ? undefined : instance.use(() => Promise.resolve())
   }
 
+  /** True where a model of this name is known, in whatever state. */
+  has(name: string): boolean {
+    return this.#find(name) !== undefined
+  }
+
+  /** Has a loaded model count as used so many milliseconds ago, where it was not used since. @throws InferenceError `not_found` */
+  touch(ref: ModelRef, unusedMs: number): void {
+    const { instance } = slotOf(this.#family(ref), ref)
+    if (instance instanceof LeasedModel) instance.touch(unusedMs)
+  }
+
   status(ref: ModelRef): ModelStatus {
     const family = this.#family(ref)
     return slotOf(family, ref).status
@@ -106,7 +117,8 @@ export class ModelRepository implements Repository {
 
   get isReady(): boolean {
     for (const { slots, current, revision } of this.#families.values()) {
-      for (const { state, isAnnounced, hasBroken, instance } of slots) {
+      for (const { state, isAnnounced, hasBroken, instance, isOptional } of slots) {
+        if (isOptional) continue
         // A version that came later does not count while another answers: its load must not take the server out of service.
         // Nor does a revision that was applied to the running server, unless it answered before.
         const isAlone = revision === undefined ? current === undefined || current === instance : hasBroken

@@ -25,6 +25,8 @@ export interface SlotSurroundings {
 
 export class ModelSlot {
   readonly ref: Required<ModelRef>
+  /** Came on request: the server is ready without it. */
+  readonly isOptional: boolean
   readonly #revision: string | undefined
   readonly #around: SlotSurroundings
   readonly #retiring = new Set<Promise<void>>()
@@ -52,6 +54,7 @@ export class ModelSlot {
   constructor(entry: ModelEntry, around: SlotSurroundings) {
     this.ref = entry.ref
     this.#revision = entry.revision
+    this.isOptional = entry.isOptional === true
     this.#runtime = entry.runtime
     this.#around = around
     this.#memory = new SlotMemory(entry.ref.name, around.budget)
@@ -222,6 +225,7 @@ export class ModelSlot {
     const instance = new LeasedModel(this.ref, loaded, {
       now: this.#isTimed(entry) ? this.#around.timers.now : undefined,
       revision: this.#revision,
+      unusedMs: entry.unusedMs?.(),
     })
     this.#instance = instance
     this.#entry = entry
