@@ -27,10 +27,11 @@ export async function runServe(args: readonly string[]): Promise<number> {
  */
 export async function serveUntilSignal(args: readonly string[]): Promise<number> {
   const { values: config } = readServeConfig(args, process.env)
-  if (config.models.length === 0 && config.file.length === 0 && config.control !== 'on') {
+  const waits = config.control === 'on' || config.modelMeshApi !== undefined
+  if (config.models.length === 0 && config.file.length === 0 && !waits) {
     throw new InferenceError(
       'invalid_argument',
-      'nothing to serve: name a model file, a model directory or a directory of those, as in `servable serve ./models`; `servable demo` serves samples, and --control on waits for `servable apply`',
+      'nothing to serve: name a model file, a model directory or a directory of those, as in `servable serve ./models`; `servable demo` serves samples, and --control on waits for `servable apply`, --model-mesh-api for registerModel',
     )
   }
   const workers = config.workers === 'auto' ? usableCpus() : config.workers

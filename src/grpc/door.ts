@@ -8,6 +8,7 @@ import type { TlsKeys } from '../core/tls.ts'
 import type { DataPlane } from '../dataplane/dataplane.ts'
 import type { GrpcContext } from './context.ts'
 import type { GrpcProtocol } from './context.ts'
+import type { MeshControl } from './model-mesh.ts'
 import type { MeshNames } from './model-mesh-headers.ts'
 import type { GrpcRefuseStatus } from './status.ts'
 
@@ -49,6 +50,8 @@ export interface GrpcOptions {
   readonly hosts?: GrpcHosts
   /** Calls may name their model by the metadata of ModelMesh; not read where absent. */
   readonly meshNames?: MeshNames
+  /** `mmesh.ModelMesh`; no such service where absent. */
+  readonly mesh?: MeshControl
   /** In the clear where absent. */
   readonly tls?: TlsKeys
   readonly limits?: {
@@ -72,7 +75,15 @@ export class Door {
   readonly #drainListeners = new Set<() => void>()
   #isDraining = false
 
-  constructor({ dataPlane, log, metrics, hosts, meshNames, refuseStatus = 'resource_exhausted' }: GrpcOptions) {
+  constructor({
+    dataPlane,
+    log,
+    metrics,
+    hosts,
+    mesh,
+    meshNames = mesh,
+    refuseStatus = 'resource_exhausted',
+  }: GrpcOptions) {
     this.#hosts = hosts
     this.#meshNames = meshNames
     this.refuseStatus = refuseStatus

@@ -5,6 +5,7 @@ import { healthService, healthServiceName, implementHealth } from './health.ts'
 import { implementInference, inferenceService, inferenceServiceName } from './inference-service.ts'
 import { Listener } from './listener.ts'
 import { messageLimit } from './message-limit.ts'
+import { implementModelMesh, modelMeshService, modelMeshServiceName } from './model-mesh-service.ts'
 import { implementModelService, modelService, modelServiceName } from './model-service.ts'
 import { implementPrediction, predictionService, predictionServiceName } from './prediction-service.ts'
 import { implementReflection, reflectionServiceNames, reflectionServices } from './reflection.ts'
@@ -49,10 +50,17 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   server.addService(predictionService, implementPrediction(door))
   server.addService(modelService, implementModelService(door))
   server.addService(healthService, implementHealth(door, modelServices))
+  const { mesh } = options
+  if (mesh !== undefined) server.addService(modelMeshService, implementModelMesh(door, mesh))
   const reflection = implementReflection(
     door,
-    [...modelServices, healthServiceName, ...reflectionServiceNames],
-    protoFiles,
+    [
+      ...modelServices,
+      ...(mesh === undefined ? [] : [modelMeshServiceName]),
+      healthServiceName,
+      ...reflectionServiceNames,
+    ],
+    mesh === undefined ? protoFiles : [...protoFiles, 'mmesh/model-mesh.proto'],
   )
   for (const service of reflectionServices) server.addService(service, reflection)
   const listener = new Listener(server, options.tls)

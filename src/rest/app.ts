@@ -8,6 +8,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { TlsKeys } from '../core/tls.ts'
 import { errorBody, sendError } from './answer.ts'
 import { pathOf } from './inference.ts'
+import { addAliasRoutes } from './alias-routes.ts'
 import { addGenerateRoutes } from './generate-routes.ts'
 import { addGraphRoutes, graphUrl } from './graph-routes.ts'
 import { addManagementRoutes } from './management-routes.ts'
@@ -58,6 +59,7 @@ export function createRestApp(options: RestOptions): FastifyInstance {
   addGenerateRoutes(app, door)
   addOpenAiRoutes(app, door)
   addManagementRoutes(app, door)
+  if (options.aliases !== undefined) addAliasRoutes(app, door, options.aliases)
   addV1Routes(app, door)
   if (door.graphs !== undefined) addGraphRoutes(app, door, door.graphs)
   abortOn(options.signal, door)

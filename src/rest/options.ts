@@ -5,6 +5,7 @@ import type { Log } from '../core/log.ts'
 import type { TlsKeys } from '../core/tls.ts'
 import type { DataPlane, Verb } from '../dataplane/dataplane.ts'
 import type { ExplainedReply, GraphReply, Payload } from '../graph/index.ts'
+import type { RestAliases } from './alias-routes.ts'
 import type { CloudEventOptions } from './cloud-events.ts'
 import type { RestServices } from './serving-routes.ts'
 import { InFlight } from './in-flight.ts'
@@ -86,6 +87,8 @@ export interface RestOptions {
   readonly services?: RestServices
   /** Transformers and explainers outside of this process; none where absent. */
   readonly components?: RestComponents
+  /** Other names of models; no such paths where absent. */
+  readonly aliases?: RestAliases
   /** How answers to CloudEvents are marked. */
   readonly cloudEvents?: CloudEventOptions
   /** False makes `/v2/health/live` answer 503. */

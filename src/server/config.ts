@@ -211,6 +211,13 @@ export const serveSettings = {
     description:
       'explicit: callers may load and unload models; none for servers that strangers reach; poll and watch follow the files',
   }),
+  modelMeshApi: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'DIRECTORY',
+    description:
+      "ModelMesh's API (mmesh.ModelMesh: registerModel, setVModel, …) on the port of gRPC, for models in this directory and at URIs",
+  }),
   memoryBudget: setting<number | undefined>({
     parse: bytes,
     default: undefined,

@@ -5,6 +5,7 @@ import type { RepositoryControl } from '../dataplane/model-control.ts'
 import type { LogControl, Peers } from '../dataplane/peers.ts'
 import type { RestMetrics } from '../rest/options.ts'
 import type { DesiredState } from './control/desired.ts'
+import type { MeshChange } from './modelmesh/mesh-change.ts'
 
 const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -17,6 +18,8 @@ export interface Membership {
   readonly control: RepositoryControl
   /** Has all of them serve what a state says. */
   readonly objects: (state: DesiredState) => Promise<void>
+  /** Changes aliases and vmodels, and the models that came by name, in all of them. */
+  readonly names: (change: MeshChange) => Promise<void>
   logControl(own: LogSettings): LogControl
   /** Fields of every log line. */
   readonly logFields: LogFields
@@ -29,6 +32,8 @@ export interface OwnParts {
   readonly objects: (state: DesiredState) => void
   /** Waits for the loads that {@link objects} began. */
   readonly settled: () => Promise<void>
+  /** @param isReplay it was made elsewhere long ago @throws InferenceError where it cannot be made */
+  readonly names: (change: MeshChange, isReplay?: boolean) => void
   readonly logSettings: LogSettings
   metrics(): Promise<string>
 }

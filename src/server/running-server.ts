@@ -35,6 +35,7 @@ import { LastRequests } from './last-requests.ts'
 import { loadModels } from './load-models.ts'
 import { withMetricsOf, type Membership, type OwnParts } from './membership.ts'
 import { ModelLoader } from './model-loader.ts'
+import { openNames, type OpenedNames } from './modelmesh/open-names.ts'
 import type { ServedModelSource } from './models.ts'
 import { observe, type Observing } from './observing.ts'
 import { RunningCalls } from './running-calls.ts'
@@ -82,6 +83,7 @@ export class Server {
   readonly #fetching: Fetching
   readonly #observing: Observing
   readonly #isTls: boolean
+  readonly #names: OpenedNames
   #isDraining = false
   #closing: Promise<void> | undefined
 
@@ -119,8 +121,13 @@ export class Server {
     loader.begin(sources)
     this.#follower = followFiles(config, { finder: parts.finder, loader, log })
     this.own = {
+    this.#names = openNames({
+      ...{ config, log, repository: this.#repository, finder: parts.finder },
+      ...{ signal: this.#abort.signal, share: membership?.names },
+    })
       control: loader,
       objects: (state) => this.#control.become(state),
+      names: (change, isReplay) => this.#names.apply(change, isReplay),
       settled: () => this.#control.settled(),
       logSettings,
       metrics: async () => (await metrics.expose()).text,
@@ -159,9 +166,9 @@ export class Server {
       predictor: () => this.#predictorDoor.address(),
     })
     this.#addComponents(parts)
-    this.dataPlane = new DataPlane(this.#repository, observers, {
+    this.dataPlane = new DataPlane(this.#names.repository, observers, {
       ...planeParts,
-      standIn: (model, verb) => this.#components.standIn(model, verb),
+      standIn: (name, verb) => this.#components.standIn(this.#names.repository.named({ name }).name, verb),
     })
     this.#graphs = new Graphs(parts.graphs, {
       models: new Set(sources.map(({ ref }) => ref.name)),
@@ -194,6 +201,7 @@ export class Server {
       ...(tls === undefined ? {} : { tls }),
       dataPlane: this.dataPlane,
       graphs: this.#graphs,
+      aliases: this.#names.aliases,
       services: this.#control.hosts,
       components: this.#components,
     })
@@ -209,6 +217,7 @@ export class Server {
         limits,
         refuseStatus: config.grpcRefuseStatus,
         ...(tls === undefined ? {} : { tls }),
+        ...(this.#names.mesh === undefined ? {} : { mesh: this.#names.mesh }),
       })
     }
   }
@@ -331,6 +340,7 @@ export class Server {
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
     this.#graphs.close()
     await this.#repository.close()
+    this.#names.close()
     this.#components.close()
     await this.#predictorDoor.close()
     await this.#observing.close(Math.max(0, left() - graceMs))

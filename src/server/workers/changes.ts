@@ -1,6 +1,7 @@
 /** Changes that callers make to one worker and that all must share: loads, unloads, settings. */
 import { InferenceError, messageOf } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
+import { isRemoval, keyOf, type MeshChange } from '../modelmesh/mesh-change.ts'
 import type { ControlCall, SettingsCall } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
@@ -85,8 +86,7 @@ export class Changes {
     return this.#inTurn(async () => {
       const reload = this.#journal.findIndex(({ call }) => call.verb === 'reload')
       const missed = this.#journal.filter(
-        (entry, index) =>
-          entry.sequence > sequence || entry.call.verb === 'objects' || (reload >= 0 && index >= reload),
+        (entry, index) => entry.sequence > sequence || isState(entry.call) || (reload >= 0 && index >= reload),
       )
       for (const { call } of missed) await process.exchange.ask(call)
       for (const settings of this.#settings.values()) await process.exchange.ask(settings)
@@ -115,7 +115,8 @@ export class Changes {
   #note(call: ControlCall): void {
     this.#sequence += 1
     const kept = this.#journal.filter((entry) => isOther(entry.call, call))
-    this.#journal = [...kept, { sequence: this.#sequence, call }]
+    const isGone = call.verb === 'names' && isRemoval(changeOf(call)) // who starts later never knew it
+    this.#journal = isGone ? kept : [...kept, { sequence: this.#sequence, call }]
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -126,8 +127,19 @@ export class Changes {
 }
 
 function isOther(earlier: ControlCall, later: ControlCall): boolean {
-  const isObjects = later.verb === 'objects'
-  if ((earlier.verb === 'objects') !== isObjects) return true
-  if (isObjects || later.verb === 'reload') return false
+  if (isState(earlier) || isState(later)) {
+    if (earlier.verb !== later.verb) return true
+    return later.verb === 'names' && keyOf(changeOf(earlier)) !== keyOf(changeOf(later))
+  }
+  if (later.verb === 'reload') return false
   return earlier.verb === 'reload' || earlier.argument !== later.argument
+}
+
+/** What a worker that starts does not know by itself, whatever came when. */
+function isState({ verb }: ControlCall): boolean {
+  return verb === 'objects' || verb === 'names'
+}
+
+function changeOf({ argument }: ControlCall): MeshChange {
+  return argument as MeshChange // a worker of this very version has made it
 }

@@ -23,8 +23,8 @@ const failureSchema = z.object({ code: z.enum(codes), message: z.string() })
 /** A change of the models, as {@link RepositoryControl} takes it. */
 const controlSchema = z.object({
   kind: z.literal('control'),
-  verb: z.enum(['load', 'unload', 'reload', 'objects']),
-  /** Name of the model; the configurations of a reload; the state of all objects. */
+  verb: z.enum(['load', 'unload', 'reload', 'objects', 'names']),
+  /** Name of the model; the configurations of a reload; the state of all objects; a change of names. */
   argument: z.unknown(),
 })
 /** A change of settings that callers may make, by Triton's names. */

@@ -5,6 +5,7 @@ import type { RepositoryControl } from '../../dataplane/model-control.ts'
 import type { LogControl, Peers } from '../../dataplane/peers.ts'
 import type { ModelStatistics } from '../../dataplane/statistics.ts'
 import type { DesiredState } from '../control/desired.ts'
+import type { MeshChange } from '../modelmesh/mesh-change.ts'
 import type { Exchange } from './exchange.ts'
 import { snapshotSchema, type Snapshot } from './messages.ts'
 
@@ -60,6 +61,11 @@ export class GroupPeers implements Peers {
   /** Has every worker serve what a state says. */
   async objects(state: DesiredState): Promise<void> {
     await this.#exchange.ask({ kind: 'control', verb: 'objects', argument: state })
+  }
+
+  /** Makes a change of names in every worker. */
+  async names(change: MeshChange): Promise<void> {
+    await this.#exchange.ask({ kind: 'control', verb: 'names', argument: change })
   }
 
   /** Log settings, changed in every worker. */

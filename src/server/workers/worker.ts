@@ -5,6 +5,7 @@ import type { ServeConfig } from '../config.ts'
 import type { Addresses } from '../addresses.ts'
 import type { ClosingStep } from '../closing.ts'
 import type { DesiredState } from '../control/desired.ts'
+import type { MeshChange } from '../modelmesh/mesh-change.ts'
 import { openServer, type Server } from '../server.ts'
 import { Exchange } from './exchange.ts'
 import {
@@ -123,6 +124,7 @@ class GroupWorker {
         metrics: () => this.#peers.metrics(),
         control: this.#peers.control,
         objects: (state) => this.#peers.objects(state),
+        names: (change) => this.#peers.names(change),
         logControl: (settings) => this.#peers.logControl(settings),
         logFields: { worker: start.worker },
       },
@@ -137,7 +139,7 @@ class GroupWorker {
     if (server === undefined) throw new InferenceError('unavailable', 'this worker has not started')
     switch (work.kind) {
       case 'control':
-        await perform(server, work)
+        await perform(server, work, !this.#isOpen)
         // One that starts later opens its doors once it can answer what the others can.
         return this.#isOpen ? undefined : server.own.settled()
       case 'settings':
@@ -187,10 +189,12 @@ async function snapshotOf({ own, dataPlane }: Server): Promise<Snapshot> {
   return { metrics: await own.metrics(), statistics }
 }
 
-async function perform({ own: { control, objects } }: Server, { verb, argument }: ControlCall): Promise<void> {
+async function perform({ own }: Server, { verb, argument }: ControlCall, isReplay: boolean): Promise<void> {
+  const { control, objects, names } = own
   // The primary sends on what another worker's data plane, of this very version, has checked.
   if (verb === 'reload') return control.reload(argument as readonly ServingConfig[])
   if (verb === 'objects') return objects(argument as DesiredState)
+  if (verb === 'names') return names(argument as MeshChange, isReplay)
   return control[verb](String(argument))
 }
 

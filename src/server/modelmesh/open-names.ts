@@ -1,0 +1,73 @@
+/** The other names of models: aliases, and vmodels where the API of ModelMesh is open. */
+import { mkdir, realpath } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { InferenceError } from '../../core/errors.ts'
+import { AliasedRepository } from '../../repository/aliased-repository.ts'
+import { isInside } from '../../repository/discovered-model.ts'
+import { isUri } from '../../storage/index.ts'
+import { AliasControl } from '../alias-control.ts'
+import type { ServeConfig } from '../config.ts'
+import type { ModelFinder } from '../configured-models.ts'
+import { Mesh, type MeshParts } from './mesh.ts'
+import type { MeshChange } from './mesh-change.ts'
+
+export interface NamesParts extends Pick<MeshParts, 'repository' | 'log' | 'signal' | 'share'> {
+  readonly config: Pick<ServeConfig, 'modelMeshApi' | 'modelControl'>
+  readonly finder: Pick<ModelFinder, 'at'>
+}
+
+export interface OpenedNames {
+  readonly aliases: AliasControl
+  /** Absent where its API is not open. */
+  readonly mesh: Mesh | undefined
+  /** The models by all of their names. */
+  readonly repository: AliasedRepository
+  /** Makes a change in this process. @param isReplay it was made elsewhere long ago: nothing is compared */
+  apply(change: MeshChange, isReplay?: boolean): void
+  close(): void
+}
+
+export function openNames(parts: NamesParts): OpenedNames {
+  const { config, repository, share } = parts
+  const directory = config.modelMeshApi
+  const aliases: AliasControl = new AliasControl({
+    repository,
+    isTaken: (name) => mesh?.has(name) === true,
+    isEnabled: config.modelControl === 'explicit',
+    share,
+  })
+  const mesh: Mesh | undefined =
+    directory === undefined
+      ? undefined
+      : new Mesh({
+          ...parts,
+          isTaken: (name) => aliases.get(name) !== undefined,
+          find: async (path, id) => parts.finder.at(await placeOf(directory, path === '' ? id : path), id),
+        })
+  return {
+    aliases,
+    mesh,
+    repository: new AliasedRepository(repository, [aliases.names, ...(mesh === undefined ? [] : [mesh.names])]),
+    apply: (change, isReplay) => {
+      if (change.kind === 'alias') aliases.apply(change, isReplay)
+      else mesh?.apply(change, isReplay)
+    },
+    close: () => mesh?.close(),
+  }
+}
+
+/** @throws InferenceError `permission_denied` for what lies elsewhere; `not_found` for what is not there */
+async function placeOf(directory: string, path: string): Promise<string> {
+  if (isUri(path)) return path
+  await mkdir(directory, { recursive: true })
+  const place = resolve(directory, path)
+  const root = await realpath(directory)
+  const real = await realpath(place).catch(() => undefined)
+  // The same whether it is there or not: who may register models need not know what else is on the disk.
+  if (real === undefined ? !isInside(resolve(directory), place) : !isInside(root, real) && real !== root) {
+    throw new InferenceError('permission_denied', `${path} lies outside of the directory of --model-mesh-api`)
+  }
+  if (real === undefined)
+    throw new InferenceError('not_found', `there is no ${path} in the directory of --model-mesh-api`)
+  return real
+}
