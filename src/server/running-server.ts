@@ -82,8 +82,8 @@ export class Server {
   readonly #follower: FileFollower | undefined
   readonly #fetching: Fetching
   readonly #observing: Observing
-  readonly #isTls: boolean
   readonly #names: OpenedNames
+  readonly #isTls: boolean
   #isDraining = false
   #closing: Promise<void> | undefined
 
@@ -120,14 +120,14 @@ export class Server {
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
     this.#follower = followFiles(config, { finder: parts.finder, loader, log })
-    this.own = {
     this.#names = openNames({
       ...{ config, log, repository: this.#repository, finder: parts.finder },
       ...{ signal: this.#abort.signal, share: membership?.names },
     })
+    this.own = {
       control: loader,
-      objects: (state) => this.#control.become(state),
       names: (change, isReplay) => this.#names.apply(change, isReplay),
+      objects: (state) => this.#control.become(state),
       settled: () => this.#control.settled(),
       logSettings,
       metrics: async () => (await metrics.expose()).text,
@@ -200,8 +200,8 @@ export class Server {
       ...rest,
       ...(tls === undefined ? {} : { tls }),
       dataPlane: this.dataPlane,
-      graphs: this.#graphs,
       aliases: this.#names.aliases,
+      graphs: this.#graphs,
       services: this.#control.hosts,
       components: this.#components,
     })
@@ -216,8 +216,8 @@ export class Server {
         version,
         limits,
         refuseStatus: config.grpcRefuseStatus,
-        ...(tls === undefined ? {} : { tls }),
         ...(this.#names.mesh === undefined ? {} : { mesh: this.#names.mesh }),
+        ...(tls === undefined ? {} : { tls }),
       })
     }
   }
@@ -339,8 +339,8 @@ export class Server {
     await Promise.all([this.#app.close(), grpcDrained])
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
     this.#graphs.close()
-    await this.#repository.close()
     this.#names.close()
+    await this.#repository.close()
     this.#components.close()
     await this.#predictorDoor.close()
     await this.#observing.close(Math.max(0, left() - graceMs))
