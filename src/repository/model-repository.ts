@@ -5,9 +5,9 @@ import { silentLog, type Log } from '../core/log.ts'
 import type { ModelEntry } from './entry.ts'
 import { instanceOf, notReady, settle, slotOf, unknownModel, unknownVersion, type Family } from './family.ts'
 import { LeasedModel, type Leasable } from './leased-model.ts'
-import { Limiter } from '../core/limiter.ts'
-import { MemoryBudget, type BudgetOptions } from './memory-budget.ts'
-import { ModelSlot } from './model-slot.ts'
+import { LoadQueue } from './load-queue.ts'
+import { MemoryBudget, type BudgetOptions, type BudgetUsage } from './memory-budget.ts'
+import { ModelSlot, type SlotSurroundings } from './model-slot.ts'
 import type { ModelHandle, Repository } from './repository.ts'
 import type { ModelStatus, ServedMetadata, StandbyReason } from './status.ts'
 import { systemTimers, type Timers } from './timers.ts'
@@ -25,7 +25,11 @@ export interface RepositoryOptions {
   /** Requests that may wait for the load of a model in standby; at least one may. */
   readonly maxWaiting?: number
   /** Memory that loaded models may hold together; unlimited where absent. */
-  readonly budget?: Omit<BudgetOptions, 'timers'>
+  readonly budget?: Omit<BudgetOptions, 'timers' | 'loads'>
+  /** How long a load that failed is not tried again; longer with each failure where absent. Milliseconds. */
+  readonly failureMs?: number | undefined
+  /** Told how long a request waited for a load. */
+  readonly missed?: SlotSurroundings['missed']
 }
 
 /** The share of a revision in the requests of a name, 0 to 100. */
@@ -48,21 +52,21 @@ export class ModelRepository implements Repository {
   readonly #families = new Map<string, Family>()
   readonly #revisions = new Map<string, Family>()
   readonly #listeners = new Set<(status: ModelStatus) => void>()
-  readonly #log: Log
-  readonly #limiter = new Limiter(concurrentLoads)
-  readonly #timers: Timers
-  readonly #maxWaiting: number
   readonly #budget: MemoryBudget | undefined
+  readonly #around: Omit<SlotSurroundings, 'changed'>
   #isClosed = false
 
-  constructor(
-    log: Log = silentLog,
-    { timers = systemTimers, maxWaiting = defaultMaxWaiting, budget }: RepositoryOptions = {},
-  ) {
-    this.#log = log
-    this.#timers = timers
-    this.#maxWaiting = maxWaiting
-    this.#budget = budget === undefined ? undefined : new MemoryBudget({ ...budget, timers })
+  constructor(log: Log = silentLog, options: RepositoryOptions = {}) {
+    const {
+      timers = systemTimers,
+      maxWaiting = defaultMaxWaiting,
+      budget,
+      failureMs,
+      missed = () => undefined,
+    } = options
+    this.#budget = budget && new MemoryBudget({ ...budget, timers, loads: concurrentLoads })
+    const queue = new LoadQueue(concurrentLoads)
+    this.#around = { log, queue, timers, maxWaiting, budget: this.#budget, failureMs, missed }
   }
 
   /** Two Map look-ups at most and a counter: this is on the path of every request. */
@@ -134,10 +138,9 @@ export class ModelRepository implements Repository {
     this.#slot(entry).register(entry)
   }
 
-  /** Memory that models hold, and may hold; undefined where there is no limit. */
-  get memory(): { readonly usedBytes: number; readonly budgetBytes: number } | undefined {
-    const budget = this.#budget
-    return budget === undefined ? undefined : { usedBytes: budget.usedBytes, budgetBytes: budget.bytes }
+  /** Memory that models hold and may hold, and who left for whom; undefined where there is no limit. */
+  get memory(): BudgetUsage | undefined {
+    return this.#budget?.usage
   }
 
   /** Makes a version known before its load is asked for: it is listed, and nothing is ready yet. */
@@ -257,11 +260,7 @@ export class ModelRepository implements Repository {
     let slot = family.byVersion.get(version)
     if (slot === undefined) {
       slot = new ModelSlot(entry, {
-        log: this.#log,
-        limiter: this.#limiter,
-        timers: this.#timers,
-        maxWaiting: this.#maxWaiting,
-        budget: this.#budget,
+        ...this.#around,
         changed: ({ status }) => {
           settle(family)
           this.#tell(status)

@@ -1,11 +1,12 @@
 /** One version of a model over time: its state and its loads and unloads, one after the other. */
-import { InferenceError, messageOf } from '../core/errors.ts'
+import { InferenceError } from '../core/errors.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { Log } from '../core/log.ts'
 import type { LoadedModel, ModelEntry } from './entry.ts'
 import { LeasedModel, type Leasable } from './leased-model.ts'
-import type { Limiter } from '../core/limiter.ts'
 import { watchIdle } from './idle-watch.ts'
+import { logFailed, logLoaded, reasonOf, type LoadRecord } from './load-log.ts'
+import { Turn, type LoadQueue } from './load-queue.ts'
 import type { Claim, MemoryBudget } from './memory-budget.ts'
 import { SlotMemory } from './slot-memory.ts'
 import { StandbyModel } from './standby-model.ts'
@@ -14,13 +15,23 @@ import type { Timers } from './timers.ts'
 
 export interface SlotSurroundings {
   readonly log: Log
-  readonly limiter: Limiter
+  readonly queue: LoadQueue
   readonly timers: Timers
   readonly budget: MemoryBudget | undefined
   /** Requests that may wait for the load of a model in standby. */
   readonly maxWaiting: number
+  /** How long a load that failed is not tried again; longer with each failure where absent. Milliseconds. */
+  readonly failureMs?: number | undefined
+  /** Told how long a request waited for a load. */
+  readonly missed: (ref: Required<ModelRef>, ms: number) => void
   /** Called after each change of state. */
   readonly changed: (slot: ModelSlot) => void
+}
+
+interface LoadSignals {
+  /** Fires when the model is unloaded meanwhile: the state is then that of the unload or of a later load. */
+  readonly unloaded: AbortSignal
+  readonly caller: AbortSignal | undefined
 }
 
 export class ModelSlot {
@@ -42,11 +53,11 @@ export class ModelSlot {
   readonly #standbys: Record<StandbyReason, number> = { idle: 0, memory: 0 }
   #endWatch: () => void = () => undefined
   #hasBroken = false
-  /** Requests wait for the load. */
-  #isAsked = false
+  /** Of a load that found no room: nothing is wrong with the model. */
+  #refusal: InferenceError | undefined
   readonly #memory: SlotMemory
   /** The load that was asked for last and has not ended. */
-  #loading: { readonly entry: ModelEntry; readonly done: Promise<ModelStatus> } | undefined
+  #loading: { readonly entry: ModelEntry; readonly turn: Turn; readonly done: Promise<ModelStatus> } | undefined
   #abort = new AbortController()
   /** The end of everything asked for so far. */
   #tail: Promise<unknown> = Promise.resolve()
@@ -120,18 +131,18 @@ export class ModelSlot {
   }
 
   /** Loads, or joins the load of the same entry that is under way. Never throws. */
-  load(entry: ModelEntry, signal: AbortSignal | undefined): Promise<ModelStatus> {
+  load(entry: ModelEntry, signal: AbortSignal | undefined, turn = new Turn(false)): Promise<ModelStatus> {
     if (this.#loading?.entry === entry) return this.#loading.done
     const aborted = this.#abort.signal
     if (this.#instance === undefined) this.#become('loading', 'waiting for its turn')
     const done = this.#next(async () => {
       try {
-        return await this.#around.limiter.run(() => this.#load(entry, aborted, signal))
+        return await this.#around.queue.run(turn, () => this.#load(entry, turn, { unloaded: aborted, caller: signal }))
       } finally {
         if (this.#loading?.done === done) this.#loading = undefined
       }
     })
-    this.#loading = { entry, done }
+    this.#loading = { entry, turn, done }
     return done
   }
 
@@ -158,7 +169,7 @@ export class ModelSlot {
   }
 
   #standIn(entry: ModelEntry, served: ServedMetadata | undefined): StandbyModel {
-    const { timers, maxWaiting } = this.#around
+    const { timers, maxWaiting, failureMs, missed } = this.#around
     const { ref } = this
     return new StandbyModel({
       ref,
@@ -167,6 +178,8 @@ export class ModelSlot {
       current: () => this.#instance,
       maxWaiting,
       timers,
+      failureMs,
+      missed: (ms) => missed(ref, ms),
     })
   }
 
@@ -193,16 +206,16 @@ export class ModelSlot {
     return done
   }
 
-  /** @param unloaded fires when the model is unloaded meanwhile: the state is then that of the unload or of a later load */
-  async #load(entry: ModelEntry, unloaded: AbortSignal, caller: AbortSignal | undefined): Promise<ModelStatus> {
+  async #load(entry: ModelEntry, turn: Turn, { unloaded, caller }: LoadSignals): Promise<ModelStatus> {
     if (unloaded.aborted) return this.status
+    this.#refusal = undefined
     const started = performance.now()
     const signal = caller === undefined ? unloaded : AbortSignal.any([caller, unloaded])
     if (this.#instance === undefined) this.#become('loading')
     let claim: Claim | undefined
     try {
       signal.throwIfAborted()
-      claim = await this.#memory.claim(entry, this.#isAsked, signal)
+      claim = await this.#memory.claim(entry, turn, signal)
       const loaded = await entry.load(signal)
       this.#loadMs = performance.now() - started
       if (signal.aborted) {
@@ -213,10 +226,22 @@ export class ModelSlot {
     } catch (reason) {
       claim?.release()
       if (unloaded.aborted) return this.status
+      if (claim === undefined && this.#isRefusal(reason)) return this.status
       this.#loadMs = performance.now() - started
       this.#fail(entry, reason)
     }
     return this.status
+  }
+
+  /** Takes note of what a model in standby had no room for: it stays what it was. */
+  #isRefusal(reason: unknown): boolean {
+    if (!(this.#instance instanceof StandbyModel)) return false
+    if (!(reason instanceof InferenceError) || reason.retryAfterMs === undefined) return false
+    this.#refusal = reason
+    const { name, version } = this.ref
+    this.#around.log.warn({ model: name, version, reason: reason.message }, 'no room for a model')
+    this.#become('ready', reason.message)
+    return true
   }
 
   #swap(entry: ModelEntry, loaded: LoadedModel, claim: Claim | undefined): void {
@@ -233,20 +258,7 @@ export class ModelSlot {
     this.#hasBroken = false
     this.#runtime = entry.runtime
     this.#become('ready')
-    const { memoryBytes, metadata } = loaded.model
-    this.#around.log.info(
-      {
-        model: this.ref.name,
-        version: this.ref.version,
-        ...(this.#revision === undefined ? {} : { revision: this.#revision }),
-        runtime: entry.runtime,
-        device: metadata.parameters?.['device'],
-        placement: metadata.parameters?.['placement'],
-        memoryBytes,
-        loadMs: round(this.#loadMs),
-      },
-      old === undefined ? 'model loaded' : 'model reloaded',
-    )
+    logLoaded(this.#around.log, loaded, this.#recordOf(entry, old !== undefined))
     if (old !== undefined) this.#retire(old)
     if (claim !== undefined) {
       this.#memory.settle(claim, instance, {
@@ -271,15 +283,20 @@ export class ModelSlot {
     this.#endWatch = watchIdle(instance, idleMs, this.#around.timers, () => void this.standBy('idle', why))
   }
 
-  /** Loads what is in standby, or waits for the load that is under way. @throws InferenceError where that fails */
-  async #wake(entry: ModelEntry): Promise<void> {
+  /**
+   * Loads what is in standby, or waits for the load that is under way.
+   *
+   * @returns why there is no room for it @throws InferenceError where the load fails
+   */
+  async #wake(entry: ModelEntry): Promise<InferenceError | undefined> {
     // What is freed first need not be there twice.
     await Promise.all(this.#retiring)
     const before = this.#instance
-    if (!(before instanceof StandbyModel)) return
-    this.#isAsked = true
-    await (this.#loading?.done ?? this.load(entry, undefined)).finally(() => (this.#isAsked = false))
-    if (this.#instance !== before) return // loaded, though perhaps unloaded for another one since
+    if (!(before instanceof StandbyModel)) return undefined
+    this.#loading?.turn.hurry()
+    await (this.#loading?.done ?? this.load(entry, undefined, new Turn(true)))
+    if (this.#instance !== before) return undefined // loaded, though perhaps unloaded for another one since
+    if (this.#refusal !== undefined) return this.#refusal
     const { name, version } = this.ref
     const message = `Model with name ${name} is not ready. Version ${version} failed to load: ${this.#reason ?? 'no reason is known'}`
     throw new InferenceError('unavailable', message)
@@ -299,15 +316,14 @@ export class ModelSlot {
   }
 
   #fail(entry: ModelEntry, reason: unknown): void {
-    const { name, version } = this.ref
-    const text = reasonOf(reason)
     const isServing = this.#instance instanceof LeasedModel
-    this.#around.log.error(
-      { model: name, version, source: entry.source, reason: text, loadMs: round(this.#loadMs), ...causeOf(reason) },
-      isServing ? 'model failed to reload, the loaded one goes on' : 'model failed to load',
-    )
+    const text = logFailed(this.#around.log, reason, this.#recordOf(entry, isServing))
     if (!isServing) this.#runtime = entry.runtime
     this.#become(isServing ? 'ready' : 'failed', text)
+  }
+
+  #recordOf(entry: ModelEntry, isServing: boolean): LoadRecord {
+    return { ref: this.ref, revision: this.#revision, entry, loadMs: this.#loadMs, isServing }
   }
 
   #retire(instance: LeasedModel): void {
@@ -323,18 +339,4 @@ export class ModelSlot {
     this.#reason = reason
     this.#around.changed(this)
   }
-}
-
-function round(milliseconds: number | undefined): number | undefined {
-  return milliseconds === undefined ? undefined : Math.round(milliseconds * 10) / 10
-}
-
-/** What operators read. The bare text of an unknown error is for the callers of a model, not for who loads one. */
-function reasonOf(reason: unknown): string {
-  const isBare = reason instanceof InferenceError && reason.code === 'internal' && reason.cause !== undefined
-  return isBare ? `${reason.message}: ${messageOf(reason.cause)}` : messageOf(reason)
-}
-
-function causeOf(reason: unknown): { readonly cause?: string } {
-  return reason instanceof Error && reason.cause !== undefined ? { cause: messageOf(reason.cause) } : {}
 }

@@ -1,7 +1,8 @@
 /** The memory of one version of a model: claimed before a load, measured after it, given back at its end. */
 import type { ModelEntry } from './entry.ts'
 import type { LeasedModel } from './leased-model.ts'
-import type { Claim, MemoryBudget } from './memory-budget.ts'
+import type { Turn } from './load-queue.ts'
+import type { Claim, Measured, MemoryBudget } from './memory-budget.ts'
 
 /** What a loaded instance says of itself. */
 export interface Residence {
@@ -16,7 +17,7 @@ export class SlotMemory {
   readonly #budget: MemoryBudget | undefined
   readonly #claims = new WeakMap<LeasedModel, Claim>()
   /** Of the last load. */
-  #measuredBytes: number | undefined
+  #measured: Measured | undefined
 
   constructor(name: string, budget: MemoryBudget | undefined) {
     this.#name = name
@@ -24,16 +25,29 @@ export class SlotMemory {
   }
 
   /** @returns undefined without a budget @throws InferenceError where there is no room for it */
-  async claim(entry: ModelEntry, isAsked: boolean, signal: AbortSignal): Promise<Claim | undefined> {
+  async claim(entry: ModelEntry, turn: Turn, signal: AbortSignal): Promise<Claim | undefined> {
     if (this.#budget === undefined) return undefined
-    const bytes = this.#measuredBytes ?? (await entry.estimateBytes?.()) ?? 0
-    return this.#budget.claim({ name: this.#name, bytes, isAsked, signal })
+    const bytes = this.#measured?.bytes ?? (await entry.estimateBytes?.()) ?? 0
+    return this.#budget.claim({
+      name: this.#name,
+      bytes,
+      isResident: this.#measured?.isResident ?? bytes > 0,
+      signal,
+      get isAsked() {
+        return turn.isAsked
+      },
+    })
   }
 
   settle(claim: Claim, instance: LeasedModel, { isPinned, isAwaited, leave }: Residence): void {
     this.#claims.set(instance, claim)
-    this.#measuredBytes = instance.handle.model.memoryBytes
-    claim.settle(this.#measuredBytes, {
+    const { memoryBytes, metadata } = instance.handle.model
+    // What lives in a process of its own was measured there; what others serve takes nothing.
+    this.#measured = {
+      bytes: memoryBytes,
+      isResident: memoryBytes > 0 && metadata.parameters?.['placement'] !== 'process',
+    }
+    claim.settle(this.#measured, {
       isPinned,
       get isBusy() {
         return instance.isBusy || isAwaited()

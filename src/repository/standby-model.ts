@@ -6,7 +6,7 @@ import type { ModelHandle } from './repository.ts'
 import type { ServedMetadata } from './status.ts'
 import type { Timers } from './timers.ts'
 
-/** A load that failed is not tried again before; doubled with each failure. */
+/** A load that failed is not tried again before, where nobody says otherwise; doubled with each failure. */
 const firstPauseMs = 1000
 const longestPauseMs = 60_000
 /** What is told to who may not wait: most models have loaded by then. */
@@ -17,13 +17,17 @@ export interface StandbyParts {
   readonly ref: Required<ModelRef>
   /** Absent where it was never loaded. */
   readonly served: ServedMetadata | undefined
-  /** Loads the model. @throws InferenceError with the reason that callers read */
-  readonly wake: () => Promise<void>
+  /** Loads the model. @returns why there is no room for it @throws InferenceError with the reason that callers read */
+  readonly wake: () => Promise<InferenceError | undefined>
   /** What takes calls now; undefined where the model was unloaded for good. */
   readonly current: () => Leasable | undefined
   /** Calls that may wait for a load, at least one. */
   readonly maxWaiting: number
   readonly timers: Timers
+  /** How long a load that failed is not tried again; longer with each failure where absent. Milliseconds. */
+  readonly failureMs?: number | undefined
+  /** Told how long a request waited until the model was loaded. */
+  readonly missed?: (ms: number) => void
 }
 
 export class StandbyModel implements Leasable {
@@ -32,7 +36,8 @@ export class StandbyModel implements Leasable {
   #waking: Promise<void> | undefined
   #waiting = 0
   #failures = 0
-  #retryAt = -Infinity
+  /** What the last load failed with, and until when that is the answer. */
+  #tombstone: { readonly reason: InferenceError; readonly until: number } | undefined
 
   constructor(parts: StandbyParts) {
     this.#parts = parts
@@ -63,6 +68,8 @@ export class StandbyModel implements Leasable {
       throw new InferenceError('resource_exhausted', message, { retryAfterMs })
     }
     this.#waiting += 1
+    const { timers, missed } = this.#parts
+    const started = timers.now()
     try {
       this.#waking ??= this.#wake().finally(() => (this.#waking = undefined))
       await this.#waking
@@ -70,6 +77,7 @@ export class StandbyModel implements Leasable {
       if (current === undefined) {
         throw new InferenceError('unavailable', `Model with name ${name} is not ready. It was unloaded.`)
       }
+      missed?.(timers.now() - started)
       return current.use(work) // its lease is taken before the next line
     } finally {
       this.#waiting -= 1
@@ -77,20 +85,23 @@ export class StandbyModel implements Leasable {
   }
 
   async #wake(): Promise<void> {
-    const { timers, wake } = this.#parts
-    const leftMs = this.#retryAt - timers.now()
-    if (leftMs > 0) {
-      const message = `Model with name ${this.#parts.ref.name} is not ready. It failed to load a moment ago.`
-      throw new InferenceError('unavailable', message, { retryAfterMs: leftMs })
-    }
+    const { timers, wake, failureMs } = this.#parts
+    const leftMs = (this.#tombstone?.until ?? -Infinity) - timers.now()
+    if (this.#tombstone !== undefined && leftMs > 0) throw laterThan(this.#tombstone.reason, leftMs)
+    let refusal: InferenceError | undefined
     try {
-      await wake()
+      refusal = await wake()
     } catch (reason) {
-      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failures)
+      const pauseMs = failureMs ?? Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failures)
       this.#failures += 1
-      this.#retryAt = this.#parts.timers.now() + pauseMs
-      const { code, message } = InferenceError.from(reason)
-      throw new InferenceError(code, message, { cause: reason, retryAfterMs: pauseMs })
+      const failure = InferenceError.from(reason)
+      this.#tombstone = { reason: failure, until: timers.now() + pauseMs }
+      throw laterThan(failure, pauseMs)
     }
+    if (refusal !== undefined) throw refusal
   }
+}
+
+function laterThan(reason: InferenceError, retryAfterMs: number): InferenceError {
+  return new InferenceError(reason.code, reason.message, { cause: reason, retryAfterMs })
 }

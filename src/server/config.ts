@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { DeviceRequest, PlacementRequest } from '../core/model.ts'
 import { headerPattern } from '../dataplane/forwarded-headers.ts'
-import { domain, claim, share, pollSeconds, workerCount, deviceRequest } from './setting-values.ts'
+import { domain, claim, share, pollSeconds, seconds, workerCount, deviceRequest } from './setting-values.ts'
 import {
   bytes,
   choice,
@@ -224,6 +224,20 @@ export const serveSettings = {
     value: 'BYTES',
     description:
       'memory that loaded models may hold together: 8GiB. The one not used for longest is unloaded for another, and loaded by its next request',
+  }),
+  churnSeconds: setting({
+    parse: seconds,
+    default: 0,
+    value: 'SECONDS',
+    description:
+      'with a memory budget: a model used within this time is not unloaded for another, whose request gets 503 with Retry-After',
+  }),
+  failureSeconds: setting<number | undefined>({
+    parse: seconds,
+    default: undefined,
+    value: 'SECONDS',
+    description:
+      'how long a model that its first request failed to load answers that error before another request tries again; 1 s, then longer, up to 60 s',
   }),
   load: setting<'auto' | 'eager' | 'lazy'>({
     parse: choice('auto', 'eager', 'lazy'),

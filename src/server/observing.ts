@@ -6,7 +6,9 @@ import type { PlannedService } from '../kserve/index.ts'
 import type { ModelRepository } from '../repository/model-repository.ts'
 import { GraphCounts } from '../telemetry/graph-counts.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { Observations } from '../telemetry/observations.ts'
 import type { PayloadLog } from '../telemetry/payload-log.ts'
+import { durationBounds } from '../telemetry/request-counts.ts'
 import { Statistics } from '../telemetry/statistics.ts'
 import type { Tracer } from '../telemetry/tracer.ts'
 import { endsWithin } from './closing.ts'
@@ -22,6 +24,8 @@ export interface Observing {
   readonly statistics: Statistics
   readonly counts: GraphCounts
   readonly responseCache: ResponseCache
+  /** Seconds that requests waited for the load of their model. */
+  readonly misses: Observations
   readonly tracer: Tracer | undefined
   readonly payloads: PayloadLog | undefined
   /** Of the data plane, in their order. */
@@ -43,6 +47,7 @@ export function observe(config: ServeConfig, { repository, calls, services, log 
   const counts = new GraphCounts()
   const tracing = tracingOf(config, process.env, log)
   const payloads = payloadLogOf(config, services, log, isControlled(config))
+  const misses = new Observations(durationBounds)
   const metrics = new Metrics({
     version,
     models: () => repository.list(),
@@ -50,6 +55,7 @@ export function observe(config: ServeConfig, { repository, calls, services, log 
     cache: responseCache,
     graphs: counts,
     revisions: () => repository.revisionCounts(),
+    memory: { usage: () => repository.memory, misses },
     spans: tracing?.exporter,
     payloads,
   })
@@ -58,6 +64,7 @@ export function observe(config: ServeConfig, { repository, calls, services, log 
     statistics,
     counts,
     responseCache,
+    misses,
     tracer: tracing?.tracer,
     payloads,
     observers: [

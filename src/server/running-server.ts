@@ -38,6 +38,7 @@ import { ModelLoader } from './model-loader.ts'
 import { openNames, type OpenedNames } from './modelmesh/open-names.ts'
 import type { ServedModelSource } from './models.ts'
 import { observe, type Observing } from './observing.ts'
+import { repositoryOptions } from './repository-options.ts'
 import { RunningCalls } from './running-calls.ts'
 import { leaveTerminationMessage } from './termination-log.ts'
 import { readTls } from './tls.ts'
@@ -82,8 +83,8 @@ export class Server {
   readonly #follower: FileFollower | undefined
   readonly #fetching: Fetching
   readonly #observing: Observing
-  readonly #names: OpenedNames
   readonly #isTls: boolean
+  readonly #names: OpenedNames
   #isDraining = false
   #closing: Promise<void> | undefined
 
@@ -94,10 +95,10 @@ export class Server {
     this.log = log
     this.#fetching = parts.fetching
     this.#sources = sources
-    this.#repository = new ModelRepository(log, {
-      maxWaiting: config.maxQueueSize,
-      ...(config.memoryBudget === undefined ? {} : { budget: { bytes: config.memoryBudget } }),
-    })
+    this.#repository = new ModelRepository(
+      log,
+      repositoryOptions(config, (ms) => observing.misses.observe(ms / 1000)),
+    )
     for (const { entry } of sources) this.#repository.announce(entry)
     const observing = observe(config, {
       repository: this.#repository,
@@ -120,14 +121,14 @@ export class Server {
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
     this.#follower = followFiles(config, { finder: parts.finder, loader, log })
+    this.own = {
     this.#names = openNames({
       ...{ config, log, repository: this.#repository, finder: parts.finder },
       ...{ signal: this.#abort.signal, share: membership?.names },
     })
-    this.own = {
       control: loader,
-      names: (change, isReplay) => this.#names.apply(change, isReplay),
       objects: (state) => this.#control.become(state),
+      names: (change, isReplay) => this.#names.apply(change, isReplay),
       settled: () => this.#control.settled(),
       logSettings,
       metrics: async () => (await metrics.expose()).text,
@@ -200,8 +201,8 @@ export class Server {
       ...rest,
       ...(tls === undefined ? {} : { tls }),
       dataPlane: this.dataPlane,
-      aliases: this.#names.aliases,
       graphs: this.#graphs,
+      aliases: this.#names.aliases,
       services: this.#control.hosts,
       components: this.#components,
     })
@@ -216,8 +217,8 @@ export class Server {
         version,
         limits,
         refuseStatus: config.grpcRefuseStatus,
-        ...(this.#names.mesh === undefined ? {} : { mesh: this.#names.mesh }),
         ...(tls === undefined ? {} : { tls }),
+        ...(this.#names.mesh === undefined ? {} : { mesh: this.#names.mesh }),
       })
     }
   }
@@ -339,8 +340,8 @@ export class Server {
     await Promise.all([this.#app.close(), grpcDrained])
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
     this.#graphs.close()
-    this.#names.close()
     await this.#repository.close()
+    this.#names.close()
     this.#components.close()
     await this.#predictorDoor.close()
     await this.#observing.close(Math.max(0, left() - graceMs))

@@ -20,6 +20,12 @@ export function share(text: string): number {
   throw new Error(`expected a number from 0 to 1, got '${text}'`)
 }
 
+export function seconds(text: string): number {
+  const number = Number(text)
+  if (text.trim() !== '' && number >= 0 && number <= 86_400) return number
+  throw new Error(`expected a number of seconds from 0 to 86400, got '${text}'`)
+}
+
 export function pollSeconds(text: string): number {
   const number = Number(text)
   if (text.trim() !== '' && number > 0 && number <= 86_400) return number

@@ -27,6 +27,21 @@ export const metricNames = {
     name: 'servable_model_standbys_total',
     help: 'How often the model was unloaded until its next request, by reason.',
   },
+  models: {
+    name: 'servable_models',
+    help: 'Versions of models: loaded, in standby (loaded by the next request), or neither.',
+  },
+  memoryBudget: { name: 'servable_memory_budget_bytes', help: 'Memory that loaded models may hold together.' },
+  memoryUsed: {
+    name: 'servable_memory_used_bytes',
+    help: 'Memory that models hold of the budget: loaded, being loaded, or leaving.',
+  },
+  evictions: { name: 'servable_evictions_total', help: 'Models that were unloaded because others needed the memory.' },
+  memoryRefusals: {
+    name: 'servable_memory_refusals_total',
+    help: 'Loads that found no room: in time, or without unloading what was used just before.',
+  },
+  loadWait: { name: 'servable_load_wait_seconds', help: 'Time that requests waited for the load of their model.' },
   ready: { name: 'servable_model_ready', help: '1 where the model answers requests.' },
 
   batching: { name: 'servable_batching_info', help: 'Whether requests share runs, and why; always 1.' },

@@ -10,6 +10,7 @@ import type { GraphCounts } from './graph-counts.ts'
 import { addGraphMetrics } from './graph-metrics.ts'
 import { addRevisionMetrics } from './revision-metrics.ts'
 import type { RevisionCount } from '../repository/model-repository.ts'
+import { addMemoryMetrics, type MemorySource } from './memory-metrics.ts'
 import { kservePhase, metricNames } from './metric-names.ts'
 import { addModelMetrics, type ModelView } from './model-metrics.ts'
 import { ensure } from './observations.ts'
@@ -32,6 +33,7 @@ export interface MetricsOptions {
   readonly graphs?: GraphCounts
   /** What each revision of a model was given. */
   readonly revisions?: () => readonly RevisionCount[]
+  readonly memory?: MemorySource
   readonly spans?: SpanCounts | undefined
   readonly payloads?: PayloadLog | undefined
 }
@@ -51,7 +53,7 @@ export class Metrics implements InferenceObserver {
   /** By the name that the caller gave, known or not; without the idle ones. */
   readonly #inFlight = new Map<string, { count: number }>()
 
-  constructor({ version, models, statistics, cache, graphs, revisions, spans, payloads }: MetricsOptions) {
+  constructor({ version, models, statistics, cache, graphs, revisions, memory, spans, payloads }: MetricsOptions) {
     this.#models = models
     this.#statistics = statistics
     this.#addRequestMetrics()
@@ -60,6 +62,7 @@ export class Metrics implements InferenceObserver {
     if (cache !== undefined) this.#addCacheMetrics(cache)
     if (graphs !== undefined) addGraphMetrics(this.#registry, graphs)
     if (revisions !== undefined) addRevisionMetrics(this.#registry, revisions)
+    if (memory !== undefined) addMemoryMetrics(this.#registry, memory, () => this.#views)
     if (spans !== undefined) addSpanMetrics(this.#registry, spans)
     if (payloads !== undefined) addPayloadMetrics(this.#registry, payloads)
     const build = new Gauge({

@@ -1,0 +1,48 @@
+/** What models take of this process beyond what they say themselves: learned from its memory while their number grows. */
+
+/** Fewer models are lost in what a process takes anyway: code that is compiled, threads, buffers. */
+const leastModels = 8
+/** Steps in which the number of models is noted. */
+const step = 1.25
+
+interface Mark {
+  readonly models: number
+  /** Memory of the process less what its models say. */
+  readonly restBytes: number
+}
+
+/**
+ * The slope between half of the most models so far and all of them. Memory that models have left is not given back at once, so that only
+ * a number that was never reached before tells anything; what the first ones bring along is not theirs.
+ */
+export class MemoryOverhead {
+  readonly #marks: Mark[] = []
+  #bytes = 0
+
+  /** Of each model, in bytes. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * @param models that are loaded in this process
+   * @param saidBytes what they say together
+   * @param residentBytes of this process now
+   */
+  learn(models: number, saidBytes: number, residentBytes: number): void {
+    const last = this.#marks.at(-1)
+    if (models < Math.max(leastModels, (last?.models ?? 0) * step)) return
+    const mark: Mark = { models, restBytes: residentBytes - saidBytes }
+    this.#marks.push(mark)
+    const half = this.#marks.findLast((each) => each.models <= models / 2)
+    if (half !== undefined) {
+      this.#bytes = Math.max(0, (mark.restBytes - half.restBytes) / (mark.models - half.models))
+    }
+  }
+}
+
+/** Memory of this process outside of the heap of JavaScript, in bytes. */
+export function residentBytes(): number {
+  const { rss, heapTotal, external } = process.memoryUsage()
+  return rss - heapTotal - external
+}
