@@ -83,8 +83,8 @@ export class Server {
   readonly #follower: FileFollower | undefined
   readonly #fetching: Fetching
   readonly #observing: Observing
-  readonly #isTls: boolean
   readonly #names: OpenedNames
+  readonly #isTls: boolean
   #isDraining = false
   #closing: Promise<void> | undefined
 
@@ -121,14 +121,14 @@ export class Server {
     const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
     loader.begin(sources)
     this.#follower = followFiles(config, { finder: parts.finder, loader, log })
-    this.own = {
     this.#names = openNames({
       ...{ config, log, repository: this.#repository, finder: parts.finder },
       ...{ signal: this.#abort.signal, share: membership?.names },
     })
+    this.own = {
       control: loader,
-      objects: (state) => this.#control.become(state),
       names: (change, isReplay) => this.#names.apply(change, isReplay),
+      objects: (state) => this.#control.become(state),
       settled: () => this.#control.settled(),
       logSettings,
       metrics: async () => (await metrics.expose()).text,
@@ -201,8 +201,8 @@ export class Server {
       ...rest,
       ...(tls === undefined ? {} : { tls }),
       dataPlane: this.dataPlane,
-      graphs: this.#graphs,
       aliases: this.#names.aliases,
+      graphs: this.#graphs,
       services: this.#control.hosts,
       components: this.#components,
     })
@@ -217,8 +217,8 @@ export class Server {
         version,
         limits,
         refuseStatus: config.grpcRefuseStatus,
-        ...(tls === undefined ? {} : { tls }),
         ...(this.#names.mesh === undefined ? {} : { mesh: this.#names.mesh }),
+        ...(tls === undefined ? {} : { tls }),
       })
     }
   }
@@ -340,8 +340,8 @@ export class Server {
     await Promise.all([this.#app.close(), grpcDrained])
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
     this.#graphs.close()
-    await this.#repository.close()
     this.#names.close()
+    await this.#repository.close()
     this.#components.close()
     await this.#predictorDoor.close()
     await this.#observing.close(Math.max(0, left() - graceMs))
