@@ -1,6 +1,6 @@
 /** From the options to one wire for each upstream. */
 import type { SecureContext } from 'node:tls'
-import { InferenceError, type ModelSpec, type TensorMetadata } from '../../src/runtime/index.ts'
+import { InferenceError, type InferenceRequest, type ModelSpec, type TensorMetadata } from '../../src/runtime/index.ts'
 import { GrpcUpstream } from './grpc-exchange.ts'
 import { HttpUpstream } from './http-exchange.ts'
 import type { ProxyOptions } from './options.ts'
@@ -66,8 +66,8 @@ export interface WireOptions {
   readonly spec: ModelSpec
   readonly options: ProxyOptions
   readonly tls: SecureContext | undefined
-  /** The outputs as they are known at the time of asking. */
-  readonly outputs: () => readonly TensorMetadata[]
+  /** The outputs of a request's signature as they are known at the time of asking. */
+  readonly outputs: (request: InferenceRequest) => readonly TensorMetadata[]
 }
 
 /** Nothing connects before the first call. */

@@ -8,6 +8,7 @@ import {
   type ModelMetadata,
   type ModelSpec,
   type RequestContext,
+  type TensorMetadata,
 } from '../../src/runtime/index.ts'
 import { Health } from './health.ts'
 import { LoadWatch } from './load-watch.ts'
@@ -45,7 +46,7 @@ export async function openProxied(
     const protocol = addresses[0]?.protocol ?? 'v2' // the plan asks for an address at least
     const known = { metadata: metadataOf(options, protocol, undefined) }
     const open = async (at: readonly Address[]): Promise<readonly Wire[]> =>
-      openWires(at, { spec, options, tls, outputs: () => known.metadata.outputs })
+      openWires(at, { spec, options, tls, outputs: (request) => outputsOf(known.metadata, request) })
     const wires = launched === undefined ? await open(addresses) : await launched.wires(addresses, options, open)
     model = new ProxiedModel({ spec, options, log, wires, own, protocol, known, launched })
     await model.start(signal)
@@ -182,6 +183,14 @@ class ProxiedModel implements Model {
       release()
     }
   }
+}
+
+function outputsOf(
+  { signatures, outputs }: ModelMetadata,
+  { parameters }: InferenceRequest,
+): readonly TensorMetadata[] {
+  const name = parameters?.['signature_name']
+  return signatures?.find((signature) => signature.name === name)?.outputs ?? outputs
 }
 
 function poolOptions(name: string, options: ProxyOptions, own: Headers) {

@@ -19,8 +19,8 @@ const getModelStatus = '/tensorflow.serving.ModelService/GetModelStatus'
 export function openServingGrpc(upstream: GrpcUpstream, { local, remote }: Target): Wire {
   return {
     url: upstream.url,
-    infer: async ({ id, inputs, outputs = [] }, exchange) => {
-      const bytes = encodePredictRequest({ spec: specOf(remote), inputs, outputFilter: outputs })
+    infer: async ({ id, inputs, outputs = [], parameters }, exchange) => {
+      const bytes = encodePredictRequest({ spec: specOf(remote, parameters), inputs, outputFilter: outputs })
       const { message, headers } = await upstream.call(`${prediction}/Predict`, bytes, exchange)
       const answer = readable(`${upstream.url} Predict`, () => decodePredictResponse(message))
       return { response: { ...(id === undefined ? {} : { id }), model: local, outputs: answer.outputs }, headers }

@@ -19,8 +19,8 @@ export interface V1RestOptions {
   readonly readyPath?: string | undefined
   /** False where the server has no `/metadata`. */
   readonly hasMetadata?: boolean | undefined
-  /** The outputs as they are known by now: V1 has no datatypes on the wire. */
-  readonly outputs: () => readonly TensorMetadata[]
+  /** The outputs of a request's signature as they are known by now: V1 has no datatypes on the wire. */
+  readonly outputs: (request: InferenceRequest) => readonly TensorMetadata[]
 }
 
 export function openV1Rest(upstream: HttpUpstream, target: Target, options: V1RestOptions): Wire {
@@ -34,7 +34,7 @@ export function openV1Rest(upstream: HttpUpstream, target: Target, options: V1Re
       const body = [encodeV1Request(request, form)]
       const headers = { 'content-type': 'application/json' }
       const reply = await upstream.exchange({ method: 'POST', path: predictPath, headers, body }, exchange)
-      return answerOf(reply, request, target, options.outputs())
+      return answerOf(reply, request, target, options.outputs(request))
     },
     isReady: async (exchange) => {
       const { readyPath } = options

@@ -1,5 +1,5 @@
 /** The inspection of a model as text. */
-import type { TensorMetadata } from '../core/model.ts'
+import type { NamedSignature, TensorMetadata } from '../core/model.ts'
 import type { Inspection, LoadedFacts } from './inspection.ts'
 import type { OnnxFacts } from './onnx-facts.ts'
 import { printable, renderTable } from './table.ts'
@@ -27,7 +27,15 @@ export function renderInspection(inspection: Inspection, versions: readonly stri
   const lines = facts.map(([label, value]) => `  ${label.padEnd(labelWidth)}  ${printable(value)}`)
   const signature = loaded ?? onnx
   const table = signature === undefined ? '' : `\n${signatureTable(signature, loaded?.inner, width)}\n`
-  return `${printable(name)} version ${version}\n${lines.join('\n')}\n${table}`
+  const others = (loaded?.signatures ?? []).slice(1).map((other) => otherSignature(other, width))
+  return `${printable(name)} version ${version}\n${lines.join('\n')}\n${table}${others.join('')}`
+}
+
+/** A signature that requests choose by its name. */
+function otherSignature(signature: NamedSignature, width: number | undefined): string {
+  const { name, methodName } = signature
+  const method = methodName === '' ? '' : ` (${methodName})`
+  return `\n  signature_name ${printable(`${name}${method}`)}\n${signatureTable(signature, undefined, width)}\n`
 }
 
 function onnxFacts(onnx: OnnxFacts): [string, string][] {

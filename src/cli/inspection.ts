@@ -3,12 +3,12 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { TensorMetadata } from '../core/model.ts'
+import type { NamedSignature, TensorMetadata } from '../core/model.ts'
 import type { Parameters } from '../core/tensor.ts'
 import type { DeclaredHook, DiscoveredModel } from '../repository/discovered-model.ts'
 import { refOf } from '../repository/layout.ts'
 import { entryFor, type RuntimeSource } from '../repository/load-model.ts'
-import { outerSignature } from '../repository/served-metadata.ts'
+import { hookedSignatures, outerSignature } from '../repository/served-metadata.ts'
 import type { Preparation } from '../scheduling/preparation-result.ts'
 import { schedule } from '../scheduling/scheduler.ts'
 import { prepareBySpec } from '../server/preparing.ts'
@@ -21,6 +21,8 @@ export interface LoadedFacts {
   readonly outputs: readonly TensorMetadata[]
   /** What the model has inside its hooks, on each side that they change. */
   readonly inner: { readonly inputs: readonly TensorMetadata[]; readonly outputs: readonly TensorMetadata[] }
+  /** All of them, that of `inputs` and `outputs` first, where they have names. */
+  readonly signatures?: readonly NamedSignature[]
   readonly parameters: Parameters
   readonly memoryBytes: number
   /** Runs that may be under way at once. */
@@ -98,12 +100,14 @@ async function load(entry: ReturnType<typeof entryFor>, signal: AbortSignal): Pr
   const { model, hooks } = await entry.load(signal)
   const loadMs = performance.now() - started
   const { platform, inputs, outputs, parameters = {} } = model.metadata
+  const signatures = hookedSignatures(model.metadata, hooks).signatures ?? model.metadata.signatures
   const outer = outerSignature(model.metadata, hooks)
   await model.close()
   return {
     platform,
     ...outer,
     inner: { inputs: outer.inputs === inputs ? [] : inputs, outputs: outer.outputs === outputs ? [] : outputs },
+    ...(signatures === undefined ? {} : { signatures }),
     parameters,
     memoryBytes: model.memoryBytes,
     concurrency: model.concurrency,

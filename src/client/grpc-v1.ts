@@ -70,8 +70,8 @@ export function openGrpcV1(connection: GrpcConnection): Transport {
   }
 }
 
-function encodeRequest({ model, inputs, outputs = [] }: InferenceRequest): Uint8Array {
-  return encodePredictRequest({ spec: specOf(model), inputs, outputFilter: outputs })
+function encodeRequest({ model, inputs, outputs = [], parameters }: InferenceRequest): Uint8Array {
+  return encodePredictRequest({ spec: specOf(model, parameters), inputs, outputFilter: outputs })
 }
 
 function decode(bytes: Uint8Array, request: InferenceRequest): InferenceResponse {

@@ -15,6 +15,16 @@ export interface TensorDescription {
   /** -1 where a dimension is free. */
   readonly shape?: readonly number[]
   readonly isOptional?: boolean
+  /** What TensorFlow calls it inside the model. */
+  readonly graphName?: string
+}
+
+/** One of several signatures. */
+export interface SignatureDescription {
+  readonly name: string
+  readonly methodName: string
+  readonly inputs: readonly TensorDescription[]
+  readonly outputs: readonly TensorDescription[]
 }
 
 export interface ModelDescription {
@@ -23,6 +33,8 @@ export interface ModelDescription {
   readonly platform: string
   readonly inputs: readonly TensorDescription[]
   readonly outputs: readonly TensorDescription[]
+  /** All of them, that of `inputs` and `outputs` first, where there are others than TensorFlow's `serving_default`. */
+  readonly signatures?: readonly SignatureDescription[]
   readonly parameters: Parameters
 }
 
@@ -80,17 +92,34 @@ function describeTensor(
 /** TF Serving's `GET /v1/models/M/metadata`: the inputs and outputs of its `serving_default` signature, or its first. */
 export function parseSignatureDef(answer: unknown, name: string): ModelDescription {
   const { model_spec: spec, metadata } = objectOf(answer)
-  const signatures = objectOf(objectOf(objectOf(metadata)['signature_def'])['signature_def'])
-  const signature = objectOf(signatures['serving_default'] ?? Object.values(signatures)[0])
+  const entries = Object.entries(objectOf(objectOf(objectOf(metadata)['signature_def'])['signature_def']))
+  const signatures = entries.map(([key, given]) => {
+    const { method_name: method, inputs, outputs } = objectOf(given)
+    return {
+      ...{ name: key, methodName: textOf(method) },
+      inputs: Object.entries(objectOf(inputs)).map(parseTensorInfo),
+      outputs: Object.entries(objectOf(outputs)).map(parseTensorInfo),
+    }
+  })
   const version = textOf(objectOf(spec)['version'])
   return {
     name: textOf(objectOf(spec)['name']) || name,
     versions: version === '' ? [] : [version],
     platform: '',
-    inputs: Object.entries(objectOf(signature['inputs'])).map(parseTensorInfo),
-    outputs: Object.entries(objectOf(signature['outputs'])).map(parseTensorInfo),
+    ...describeSignatures(signatures),
     parameters: {},
   }
+}
+
+/** `serving_default`, or the first, and all of them where that says more. */
+export function describeSignatures(
+  signatures: readonly SignatureDescription[],
+): Pick<ModelDescription, 'inputs' | 'outputs' | 'signatures'> {
+  const own = signatures.find(({ name }) => name === 'serving_default') ?? signatures[0]
+  if (own === undefined) return { inputs: [], outputs: [] }
+  const { inputs, outputs } = own
+  if (signatures.length === 1 && own.name === 'serving_default') return { inputs, outputs }
+  return { inputs, outputs, signatures: [own, ...signatures.filter((signature) => signature !== own)] }
 }
 
 const servingTypes: Readonly<Record<string, DataType>> = {
@@ -111,10 +140,15 @@ const servingTypes: Readonly<Record<string, DataType>> = {
 }
 
 function parseTensorInfo([name, info]: [string, unknown]): TensorDescription {
-  const { dtype, tensor_shape: tensorShape } = objectOf(info)
+  const { dtype, tensor_shape: tensorShape, name: graphName } = objectOf(info)
   const { dim, unknown_rank: isAnyRank } = objectOf(tensorShape)
   const shape = isAnyRank === true ? undefined : listOf(dim).map((dimension) => Number(objectOf(dimension)['size']))
-  return describeTensor(name, servingTypes[textOf(dtype)], shape)
+  return { ...describeTensor(name, servingTypes[textOf(dtype)], shape), ...inGraph(name, textOf(graphName)) }
+}
+
+/** The name in the graph, where it is another than the one that everybody would give it. */
+export function inGraph(name: string, graphName: string): { readonly graphName?: string } {
+  return graphName === '' || graphName === name || graphName === `${name}:0` ? {} : { graphName }
 }
 
 /** A list of names (KServe), or of entries as in Triton's repository index. */

@@ -51,7 +51,8 @@ export function decodeV1Request(
 function signatureOf(signatures: Signatures, name: string): Signature {
   const found = findSignature(signatures, name)
   if (found !== undefined) return found
-  throw invalid(`Serving signature name: "${name}" not found in signature def${signatureList(signatures)}`)
+  const there = signatureList(signatures)
+  throw invalid(`Serving signature name: "${name}" not found in signature def${there === '' ? '' : `.${there}`}`)
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
 import type { TensorMetadata } from '../core/model.ts'
+import type { Signatures } from '../core/named-signature.ts'
 import type { Tensor } from '../core/tensor.ts'
 import {
   decodeV1Request,
@@ -36,6 +37,8 @@ export interface PayloadTarget {
   readonly model: ModelRef
   /** Names, datatypes and shapes that the model takes. */
   readonly inputs: readonly TensorMetadata[]
+  /** Its signatures, where it has several to choose from. */
+  readonly signatures?: Signatures
 }
 
 type Content =
@@ -146,7 +149,7 @@ export class Payload {
       const { request, outputs } = decodeV2Request(bytes, headerLength, target.model)
       return { request, format: 'v2', outputs }
     }
-    const { request, format, isFlat } = decodeV1Request(this.asBytes(), target.model, target.inputs)
+    const { request, format, isFlat } = decodeV1Request(this.asBytes(), target.model, target.inputs, target.signatures)
     return {
       request,
       format: format === 'row' ? 'v1-row' : 'v1-columnar',
@@ -230,7 +233,7 @@ function fit(request: InferenceRequest, { model, inputs: expected }: PayloadTarg
     inputs = [{ ...first, name: only.name }]
   }
   if (inputs.every((input) => isWelcome(input, expected))) return { ...request, model, inputs }
-  const body = encodeV1Request({ ...request, inputs }, 'columnar')
+  const body = encodeV1Request({ model, inputs }, 'columnar')
   return { ...request, model, inputs: decodeV1Request(body, model, expected).request.inputs }
 }
 

@@ -1,6 +1,8 @@
 /** `tensorflow.serving.ModelSpec`, both ways: which model, version and signature. */
 import { InferenceError } from '../../core/errors.ts'
 import type { ModelRef } from '../../core/inference.ts'
+import { signatureParameter } from '../../core/named-signature.ts'
+import type { Parameters } from '../../core/tensor.ts'
 import { ProtoReader, wire } from '../protobuf-reader.ts'
 import type { ProtoWriter } from '../protobuf-writer.ts'
 
@@ -81,10 +83,15 @@ export function versionNumber(version: string): bigint | undefined {
   return number <= maxInt64 ? number : undefined
 }
 
-/** @throws InferenceError `invalid_argument` for a version that TensorFlow Serving could not hold */
-export function specOf({ name, version }: ModelRef): ModelSpec {
+/**
+ * @param parameters of a request, of which `signature_name` chooses the signature
+ * @throws InferenceError `invalid_argument` for a version that TensorFlow Serving could not hold
+ */
+export function specOf({ name, version }: ModelRef, parameters?: Parameters): ModelSpec {
   if (version !== undefined && versionNumber(version) === undefined) {
     throw new InferenceError('invalid_argument', `version '${version}': versions of the V1 protocol are numbers`)
   }
-  return { name, signatureName: '', ...(version === undefined ? {} : { version }) }
+  const signature = parameters?.[signatureParameter]
+  const signatureName = typeof signature === 'string' ? signature : ''
+  return { name, signatureName, ...(version === undefined ? {} : { version }) }
 }

@@ -6,7 +6,8 @@ import { datatypeOf } from './types.ts'
 import { InferenceError } from '../../core/errors.ts'
 import type { ModelRef } from '../../core/inference.ts'
 import { lastText, readFields } from '../v2-grpc-messages.ts'
-import type { ModelDescription, TensorDescription } from '../description.ts'
+import { describeSignatures, inGraph } from '../description.ts'
+import type { ModelDescription, SignatureDescription, TensorDescription } from '../description.ts'
 
 /** Of ModelVersionStatus.State. */
 const available = 30
@@ -49,15 +50,21 @@ export function decodeSignature(bytes: Uint8Array, name: string): ModelDescripti
     else if (reader.field === 2 && reader.wireType === wire.bytes) readSignatures(reader.bytes(), signatures)
     else reader.skip()
   }
-  const signature = signatures.get('serving_default') ?? [...signatures.values()][0]
-  const fields = signature === undefined ? {} : readFields(signature, 'SignatureDef')
   return {
     name: spec.name || name,
     versions: spec.version === '' ? [] : [spec.version],
     platform: '',
+    ...describeSignatures(Array.from(signatures, ([key, bytes]) => decodeSignatureDef(key, bytes))),
+    parameters: {},
+  }
+}
+
+function decodeSignatureDef(name: string, signature: Uint8Array): SignatureDescription {
+  const fields = readFields(signature, 'SignatureDef')
+  return {
+    ...{ name, methodName: lastText(fields[3]) },
     inputs: (fields[1] ?? []).map(decodeTensorInfo),
     outputs: (fields[2] ?? []).map(decodeTensorInfo),
-    parameters: {},
   }
 }
 
@@ -87,6 +94,8 @@ function decodeTensorInfo(entry: Uint8Array): TensorDescription {
         description = withDatatype(description, reader.uint32())
       } else if (reader.field === 3 && reader.wireType === wire.bytes) {
         description = withShape(description, reader.bytes())
+      } else if (reader.field === 1 && reader.wireType === wire.bytes) {
+        description = { ...description, ...inGraph(description.name, reader.string()) }
       } else reader.skip()
     }
   }

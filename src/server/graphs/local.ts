@@ -36,8 +36,9 @@ export async function callModel(
     const component = door.components?.standIn(name, 'infer')
     if (component !== undefined) return await callComponent(door, component, { name, protocol }, call)
     await door.dataPlane.wake({ name })
-    const { inputs } = door.dataPlane.metadata({ name })
-    const tensors = payload.asTensors(protocol ?? protocolOf(payload), { model: { name }, inputs })
+    const signatures = door.dataPlane.metadata({ name })
+    const target = { model: { name }, inputs: signatures.inputs, signatures }
+    const tensors = payload.asTensors(protocol ?? protocolOf(payload), target)
     isDecoded = true
     const answer = await door.dataPlane.infer(tensors.request, new StepContext(call))
     const response = tensors.isFlat === true ? { ...answer, outputs: answer.outputs.map(flatColumn) } : answer

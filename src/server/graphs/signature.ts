@@ -43,5 +43,10 @@ function endsOf({ routerType, steps, options }: GraphNode, side: Side): readonly
 }
 
 function isEqual(left: Tensors | undefined, right: Tensors | undefined): boolean {
-  return left !== undefined && right !== undefined && JSON.stringify(left) === JSON.stringify(right)
+  return left !== undefined && right !== undefined && textOf(left) === textOf(right)
+}
+
+/** Without what tensors are called inside their models. */
+function textOf(tensors: Tensors): string {
+  return JSON.stringify(tensors, (key, value: unknown) => (key === 'graphName' ? undefined : value))
 }
