@@ -21,6 +21,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   '@grpc/grpc-js': ['src/grpc/', 'src/client/', 'runtimes/proxy/'],
   'prom-client': ['src/telemetry/'],
   'onnxruntime-node': ['runtimes/onnx/'],
+  '@tensorflow/tfjs-core': ['runtimes/tfjs/'],
   sharp: ['src/hooks/'],
   pino: ['src/telemetry/'],
   tar: ['src/storage/'],

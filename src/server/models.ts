@@ -77,6 +77,13 @@ export function builtInRuntimes(): RuntimeRegistry {
         specifier: new URL('../../runtimes/tensorflow/index.js', import.meta.url).href,
       }),
     )
+    .register(
+      lazyRuntime({
+        name: 'tfjs',
+        formats: ['tfjs'],
+        specifier: new URL('../../runtimes/tfjs/index.js', import.meta.url).href,
+      }),
+    )
 }
 
 /**

@@ -1,0 +1,59 @@
+/** TensorFlow.js models that tests write: small graphs and layers whose outputs anybody can compute. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+type Json = Readonly<Record<string, unknown>>
+
+/** A `model.json` of a graph; weights are float32 scalars. */
+export function writeGraph(
+  directory: string,
+  nodes: readonly Json[],
+  weights: Readonly<Record<string, number>>,
+  more: Json = {},
+): string {
+  const specs = Object.keys(weights).map((name) => ({ name, shape: [], dtype: 'float32' }))
+  return writeModel(directory, specs, Float32Array.from(Object.values(weights)), {
+    format: 'graph-model',
+    modelTopology: { node: nodes, versions: { producer: 1 } },
+    ...more,
+  })
+}
+
+/** @returns path of the `model.json` */
+export function writeModel(directory: string, weights: readonly Json[], data: Float32Array, more: Json): string {
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, 'group1-shard1of1.bin'), data)
+  const file = join(directory, 'model.json')
+  writeFileSync(file, JSON.stringify({ ...more, weightsManifest: [{ paths: ['group1-shard1of1.bin'], weights }] }))
+  return file
+}
+
+export function placeholder(name: string, type: string, sizes: readonly number[]): Json {
+  const dim = sizes.map((size) => ({ size: String(size) }))
+  return { name, op: 'Placeholder', attr: { dtype: { type }, shape: { shape: { dim } } } }
+}
+
+export function constant(name: string): Json {
+  return { name, op: 'Const', attr: { dtype: { type: 'DT_FLOAT' }, value: { tensor: { dtype: 'DT_FLOAT' } } } }
+}
+
+export function node(name: string, op: string, input: readonly string[], attr: Json = {}): Json {
+  return { name, op, input, attr: { T: { type: 'DT_FLOAT' }, ...attr } }
+}
+
+export function tensorInfo(name: string, dtype: string, sizes: readonly number[]): Json {
+  return { name, dtype, tensorShape: { dim: sizes.map((size) => ({ size: String(size) })) } }
+}
+
+/** y = x / 2 + 2, as TensorFlow Serving's own sample. */
+export function writeHalfPlusTwo(directory: string, more: Json = {}): string {
+  const nodes = [
+    ...[placeholder('x', 'DT_FLOAT', [-1]), constant('a'), constant('b')],
+    ...[node('product', 'Mul', ['x', 'a']), node('y', 'AddV2', ['product', 'b'])],
+  ]
+  const signature = {
+    inputs: { x: tensorInfo('x:0', 'DT_FLOAT', [-1]) },
+    outputs: { y: tensorInfo('y:0', 'DT_FLOAT', [-1]) },
+  }
+  return writeGraph(directory, nodes, { a: 0.5, b: 2 }, { signature, ...more })
+}
