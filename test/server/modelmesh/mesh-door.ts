@@ -41,7 +41,10 @@ export interface MeshDoor {
   /** The model that answers an inference. */
   readonly infer: (model: string, headers?: CallOptions['headers']) => Promise<string>
   /** A call that can be cancelled. */
-  readonly start: (method: string, request: Message) => { readonly answer: Promise<Message>; cancel(): void }
+  readonly start: (
+    method: string,
+    request: Message,
+  ) => { readonly answer: Promise<Message>; readonly cancel: () => void }
   /** Lets the loads of models at paths that begin with `slow` end. */
   readonly release: () => void
   /** Models at paths that begin with `broken` load from here on. */
