@@ -170,8 +170,8 @@ export const divergences: readonly Divergence[] = [
   },
   {
     behaviour: 'The signatures of a SavedModel, such as `regress_x_to_y`',
-    theirs: 'TF Serving: those of the file',
-    ours: 'Those of the table above, for every model',
-    why: 'Other formats have no signatures.',
+    theirs: 'TF Serving: those of the file, by name, over V1',
+    ours: 'The same; over V2 by the parameter `signature_name`. Other formats have one, under the names of the table above',
+    why: 'V2 has no field for a signature.',
   },
 ]

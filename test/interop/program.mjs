@@ -16,6 +16,49 @@ const halfPlusTwo = defineModel({
   predict: ({ x }) => ({ y: x.data.map((value) => value / 2 + 2) }),
 })
 
+/** Two signatures, as SavedModels have them: the second gets serialized examples, and tells how many bytes each has. */
+const signatures = [
+  {
+    ...{ name: 'serving_default', methodName: 'tensorflow/serving/predict' },
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
+  },
+  {
+    ...{ name: 'regress_bytes', methodName: 'tensorflow/serving/regress' },
+    inputs: [{ name: 'inputs', datatype: 'BYTES', shape: [-1] }],
+    outputs: [{ name: 'outputs', datatype: 'FP32', shape: [-1] }],
+  },
+]
+const signed = {
+  version: '1',
+  maxQueueSize: 100,
+  scheduling: {},
+  isCached: false,
+  open: async () => ({
+    metadata: {
+      platform: 'servable_custom',
+      inputs: signatures[0].inputs,
+      outputs: signatures[0].outputs,
+      signatures,
+    },
+    memoryBytes: 0,
+    maxBatchSize: 0,
+    concurrency: 1,
+    predict: async ({ inputs: [input], parameters }) =>
+      parameters?.signature_name === 'regress_bytes'
+        ? [
+            tensor(
+              'outputs',
+              'FP32',
+              input.shape,
+              Float32Array.from(input.data, ({ length }) => length),
+            ),
+          ]
+        : [tensor('y', 'FP32', input.shape, input.data)],
+    close: async () => undefined,
+  }),
+}
+
 /** Answers each word of its prompt by itself. */
 const words = {
   version: '1',
@@ -44,7 +87,13 @@ const words = {
 }
 
 const server = await createServer({
-  models: { 'identity-bf16': identity('BF16'), 'identity-bytes': identity('BYTES'), half_plus_two: halfPlusTwo, words },
+  models: {
+    'identity-bf16': identity('BF16'),
+    'identity-bytes': identity('BYTES'),
+    half_plus_two: halfPlusTwo,
+    signed,
+    words,
+  },
   httpPort: 0,
   grpcPort: 0,
   logFormat: 'json',

@@ -205,6 +205,33 @@ def test_regress(program):
     assert [regression.value for regression in answer.result.regressions] == [3.0, 4.0]
 
 
+def test_signatures_by_name(program):
+    """A signature that parses examples gets the very bytes that the client has."""
+    from tensorflow_serving.apis import get_model_metadata_pb2, regression_pb2
+
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.name = "signed"
+    request.model_spec.signature_name = "regress_bytes"
+    for value in (2.0, 4.0):
+        example = request.input.example_list.examples.add()
+        example.features.feature["x"].float_list.value.append(value)
+    answer = program.Regress(request, timeout=10)
+    sizes = [example.ByteSize() for example in request.input.example_list.examples]
+    assert [regression.value for regression in answer.result.regressions] == sizes
+    assert answer.model_spec.signature_name == "regress_bytes"
+    request.model_spec.signature_name = "nope"
+    with pytest.raises(grpc.RpcError, match="No signature was found with the name: nope") as refused:
+        program.Regress(request, timeout=10)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+    described = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    described.model_spec.name = "signed"
+    found = get_model_metadata_pb2.SignatureDefMap()
+    program.GetModelMetadata(described, timeout=10).metadata["signature_def"].Unpack(found)
+    methods = {name: signature.method_name for name, signature in found.signature_def.items()}
+    assert methods == {"serving_default": "tensorflow/serving/predict", "regress_bytes": "tensorflow/serving/regress"}
+
+
 def test_reload_of_the_configuration(models, prediction):
     """The same models as before, which are not loaded anew; one of them gets a label."""
     from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2
