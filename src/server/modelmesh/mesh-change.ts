@@ -7,6 +7,8 @@ export interface RegisterChange {
   readonly kind: 'register'
   readonly id: string
   readonly info: MeshModelInfo
+  /** Loaded without a request. */
+  readonly isLoadedNow: boolean
   /** Milliseconds since 1970 at which it counts as used last. */
   readonly lastUsedTime: number
 }

@@ -114,6 +114,35 @@ describe('a worker that starts later', () => {
   })
 })
 
+describe('a change of names', () => {
+  const alias = (id: string, ...models: string[]) =>
+    call('names', { kind: 'alias', id, targets: models.map((model) => ({ model, weight: 1 })) })
+  const register = (id: string) =>
+    call('names', { kind: 'register', id, info: { type: 't', path: 'p', key: '' }, lastUsedTime: 0 })
+
+  it('is told to whoever starts later as it is by then, whenever it was made', async () => {
+    const [first, late] = [worker(1), worker(2)]
+    const { changes } = changesOf([first])
+    const gone = call('names', { kind: 'unregister', id: 'b', isAutomatic: false })
+    const made = [register('a'), register('b'), alias('x', 'a'), alias('y', 'a'), alias('x', 'b'), alias('y'), gone]
+    for (const change of made) await changes.control(change, first)
+    const { sequence } = changes.state
+    await changes.join(late, sequence)
+    expect(late.done.slice(0, 2)).toEqual([register('a'), alias('x', 'b')])
+    expect(late.done).toHaveLength(2)
+  })
+
+  it('is not forgotten when the models are listed anew', async () => {
+    const [first, late] = [worker(1), worker(2)]
+    const { changes } = changesOf([first])
+    for (const change of [alias('x', 'a'), call('load', 'a'), call('reload', ['list'])]) {
+      await changes.control(change, first)
+    }
+    await changes.join(late, changes.state.sequence)
+    expect(late.done).toEqual([alias('x', 'a'), call('reload', ['list'])])
+  })
+})
+
 describe('the sum of what workers count', () => {
   const snapshotOf = (count: number) => ({
     metrics: `# TYPE c counter\nc ${count}\n`,
