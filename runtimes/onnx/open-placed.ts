@@ -7,11 +7,15 @@ import type { Parallelism, ParallelismFacts } from './choose-parallelism.ts'
 import { choosePlacement, threadFileBytes } from './choose-placement.ts'
 import type { PlacementChoice } from './choose-placement.ts'
 import { measureHop } from './hop.ts'
+import { forget, keyOfFile, recall, remember } from './known-models.ts'
+import type { FileKey, KnownModel } from './known-models.ts'
+import { opensLater } from './opens-later.ts'
 import { nativeOptions } from './options.ts'
 import type { OnnxOptions } from './options.ts'
 import type { Placed } from './placed-model.ts'
 import { inlineWithPool, placed } from './placed-model.ts'
 import type { OnnxInfo, OnnxSessionOptions } from './session.ts'
+import type { Timings } from './warm-up.ts'
 
 const sessionModule = new URL('./session.js', import.meta.url)
 
@@ -58,7 +62,31 @@ export async function openPlaced(loading: Loading): Promise<Measured> {
   return spread(loading, placement, 'asked for', { session, threads })
 }
 
+/** As the file was opened before, where it was; else as measurements say. */
 async function openAuto(loading: Loading): Promise<Measured> {
+  const { file, bytes, options, choice, spec } = loading
+  const settings = [options, choice.device, spec.instances]
+  const key = bytes === undefined ? await keyOfFile(file, settings) : undefined
+  if (key === undefined) return openMeasured(loading)
+  const known = recall(key)
+  if (known !== undefined) return openKnown(loading, known, key)
+  const model = await openMeasured(loading, key)
+  const { placement, reason, inlineBytes = 0, parallelism, hopUs, info } = model
+  remember(key, { placement, reason, inlineMaxBytes: inlineBytes, parallelism, hopUs, timings: info.timings })
+  return model
+}
+
+async function openKnown(loading: Loading, known: KnownModel, key: FileKey): Promise<Measured> {
+  const { placement, reason, parallelism, hopUs, timings } = known
+  const session = await openIn(loading, placement, parallelism, timings)
+  if (placement !== 'inline') {
+    return { ...placed(session, reason), info: infoOf(session), parallelism, hopUs }
+  }
+  const pool = opensLater('pool', () => openIn(loading, 'pool', { threads: 1, instances: 1 }, timings))
+  return { ...inline(loading, session, pool, known, key), hopUs, info: infoOf(session), parallelism }
+}
+
+async function openMeasured(loading: Loading, key?: FileKey): Promise<Measured> {
   if ((await sizeOf(loading)) >= threadFileBytes) {
     const reason = `its file is larger than ${threadFileBytes / 1e6} MB`
     const all = { threads: usableCpus(), instances: 1, reason: 'its file is too large to be opened twice' }
@@ -66,7 +94,7 @@ async function openAuto(loading: Loading): Promise<Measured> {
   }
   const pool = await openIn(loading, 'pool', { threads: 1, instances: loading.spec.instances ?? 1 })
   const choice = choosePlacement(infoOf(pool), loading.choice.device)
-  if (choice.placement === 'inline') return openInline(loading, pool, choice)
+  if (choice.placement === 'inline') return openInline(loading, pool, choice, key)
   const given = givenParallelism(loading, choice.placement)
   if (given === undefined) return spread(loading, choice.placement, choice.reason, { session: pool, threads: 1 })
   if (choice.placement === 'pool') return measured(placed(pool, choice.reason), given)
@@ -75,20 +103,36 @@ async function openAuto(loading: Loading): Promise<Measured> {
   return thread
 }
 
-function openInline(loading: Loading, pool: PlacedSession, choice: PlacementChoice): Promise<Measured> {
+function openInline(
+  loading: Loading,
+  pool: PlacedSession,
+  choice: PlacementChoice,
+  key: FileKey | undefined,
+): Promise<Measured> {
   return closingOnFailure([pool], async () => {
-    const { parameters, log, spec } = loading
     const hopUs = await measureHop(pool, infoOf(pool))
     const parallelism = { threads: 1, instances: 1, reason: 'it runs on the main thread' }
-    const inline = await openIn(loading, 'inline', parallelism)
-    const both = inlineWithPool(inline, pool, {
-      maxBytes: choice.inlineMaxBytes,
-      reason: choice.reason,
-      log,
-      model: spec.ref.name,
-      onDemotion: (reason) => Object.assign(parameters, { placement: 'pool', placement_reason: reason }),
-    })
-    return Object.assign(both, { hopUs, info: infoOf(pool), parallelism })
+    const session = await openIn(loading, 'inline', parallelism, infoOf(pool).timings)
+    return Object.assign(inline(loading, session, pool, choice, key), { hopUs, info: infoOf(pool), parallelism })
+  })
+}
+
+function inline(
+  { parameters, log, spec }: Loading,
+  session: PlacedSession,
+  pool: PlacedSession,
+  { inlineMaxBytes, reason }: Pick<PlacementChoice, 'inlineMaxBytes' | 'reason'>,
+  key: FileKey | undefined,
+): Placed {
+  return inlineWithPool(session, pool, {
+    maxBytes: inlineMaxBytes,
+    reason,
+    log,
+    model: spec.ref.name,
+    onDemotion: (why) => {
+      if (key !== undefined) forget(key)
+      Object.assign(parameters, { placement: 'pool', placement_reason: why })
+    },
   })
 }
 
@@ -180,9 +224,15 @@ function openIn(
   { spec, file, bytes, options, choice, log, signal }: Loading,
   placement: Placement,
   { threads, instances }: Pick<Parallelism, 'threads' | 'instances'>,
+  timings?: Timings,
 ): Promise<PlacedSession> {
   const native = nativeOptions(options, choice, threads)
-  const opening: OnnxSessionOptions = { file, ...(bytes === undefined ? {} : { bytes }), native }
+  const opening: OnnxSessionOptions = {
+    file,
+    native,
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(timings === undefined ? {} : { timings }),
+  }
   const { runTimeoutMs } = spec
   const limits = runTimeoutMs === undefined ? {} : { runTimeoutMs }
   return place(sessionModule, opening, placement, { instances, name: spec.ref.name, log, signal, ...limits })

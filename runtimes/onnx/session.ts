@@ -20,6 +20,8 @@ export interface OnnxSessionOptions {
   readonly bytes?: Uint8Array
   /** SessionOptions of onnxruntime. */
   readonly native: NativeOptions
+  /** Of an earlier session of the same file: they are not measured again. */
+  readonly timings?: Timings
 }
 
 /** What is known once the file is open: plain data as well. */
@@ -33,13 +35,13 @@ export interface OnnxInfo {
 
 /** @throws InferenceError `failed_precondition` that says what is wrong with the file */
 export async function open(options: unknown): Promise<Session & { readonly info: OnnxInfo }> {
-  const { file, bytes, native } = options as OnnxSessionOptions // made by open-placed.ts
+  const { file, bytes, native, timings: known } = options as OnnxSessionOptions // made by open-placed.ts
   const description = bytes === undefined ? readModelFile(file) : readModelBytes(file, bytes)
   const session = await openFile({ file, source: bytes ?? file }, native, description)
   try {
     const signature = readSignature(file, session, description)
     const run = runner(session, signature)
-    const timings = await warmUp(run, signature.inputs)
+    const timings = await warmUp(run, signature.inputs, known)
     return {
       info: { file: description, signature, openMs: session.openMs, timings },
       run,

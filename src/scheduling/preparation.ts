@@ -31,6 +31,8 @@ export interface PreparationOptions {
   readonly budgetMs?: number
   /** Milliseconds of a run with one row, where the runtime has warmed the model up and measured it. */
   readonly knownRunMs?: number
+  /** What an earlier preparation of the same files found: only the given requests run then. */
+  readonly known?: Preparation | undefined
   /** Milliseconds; `performance.now` where absent. */
   readonly now?: () => number
 }
@@ -60,6 +62,7 @@ export async function prepare(
   const runs = new PreparationRuns(model, signal, options.now ?? (() => performance.now()))
   runs.throwIfAborted()
   await runGiven(runs, options.requests ?? [])
+  if (options.known !== undefined) return options.known
   const preparation = await decide(model, runs, options)
   const { isBatchable, reason, samples } = preparation
   log.info({ model: options.name, isBatchable, reason, runs: samples.length, ms: Math.round(runs.spentMs) }, 'prepared')

@@ -61,6 +61,15 @@ function mapped(batch: Batch, change: (value: number, index: number, all: Float3
 const mean = (all: Float32Array): number => all.reduce((sum, value) => sum + value, 0) / all.length
 
 describe('the proof of batchability', () => {
+  it('runs only what was given where an earlier one of the same files is known', async () => {
+    const known = { isBatchable: true, reason: 'proved before', samples: [{ rows: 1, ms: 2 }] }
+    const given = { batch: { inputs: [tensor('x', 'FP32', [3, 2], new Float32Array(6))] }, count: 2, source: 'a file' }
+    const { runs, ...preparation } = await prepared((batch) => mapped(batch, (value) => value), {
+      options: { known, requests: [given] },
+    })
+    expect([runs, preparation]).toEqual([[3, 3], known])
+  })
+
   it('lets a model batch whose rows do not see each other', async () => {
     const { isBatchable, reason } = await prepared((batch) => mapped(batch, (value) => value * 2))
     expect({ isBatchable, reason }).toEqual({ isBatchable: true, reason: 'rows give the same together as alone' })
@@ -312,6 +321,22 @@ describe('given warm-up requests', () => {
     expect(isBatchable).toBe(true)
     expect(runs.slice(0, 4)).toEqual([3, 3, 1, 1])
     expect(new Set(seen)).toEqual(new Set([1, 2, 3, 4, 5, 6]))
+  })
+
+  it('for another signature run, and are nothing to prove the first one with', async () => {
+    const named: unknown[] = []
+    const { batch, ...rest } = request([1, 2, 3, 4])
+    const other = { ...rest, batch: { ...batch, parameters: { signature_name: 'other' } } }
+    const { isBatchable, runs } = await prepared(
+      (run) => {
+        named.push(run.parameters?.['signature_name'])
+        return mapped(run, (value) => value + 1)
+      },
+      { options: { requests: [other] } },
+    )
+    expect(isBatchable).toBe(true)
+    expect([runs[0], named[0]]).toEqual([2, 'other'])
+    expect(new Set(named.slice(1))).toEqual(new Set([undefined]))
   })
 
   it('fail the load where the model refuses one', async () => {

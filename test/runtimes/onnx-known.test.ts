@@ -1,0 +1,107 @@
+/** Models that come back: opened as before, without being measured again. */
+import { copyFile, mkdtemp, rm, stat, utimes } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import onnx from '../../runtimes/onnx/index.ts'
+import { forget, keyOfFile, recall, remember } from '../../runtimes/onnx/known-models.ts'
+import { opensLater } from '../../runtimes/onnx/opens-later.ts'
+import { silentLog, tensor } from '../../src/runtime/index.ts'
+import type { Model, PlacedSession } from '../../src/runtime/index.ts'
+import { samples } from '../paths.ts'
+import { fakeSpec } from '../repository/fake-models.ts'
+
+const { signal } = new AbortController()
+
+async function irisFile(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'servable-known-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const file = join(directory, 'model.onnx')
+  await copyFile(join(samples, 'iris', '1', 'model.onnx'), file)
+  return file
+}
+
+async function loaded(file: string): Promise<Model> {
+  const model = await onnx.load(fakeSpec({ file, format: 'onnx' }), silentLog, signal)
+  onTestFinished(() => model.close())
+  return model
+}
+
+const rows = (count: number) => {
+  const data = new Float32Array(count * 4).map((_, index) => (index % 7) + 0.5)
+  return { inputs: [tensor('X', 'FP32', [count, 4], data)] }
+}
+
+/** What measurements made of it. */
+function measured({ metadata, inlineBytes, concurrency }: Model) {
+  const { placement, placement_reason, hop_us, run_us } = metadata.parameters ?? {}
+  return { placement, placement_reason, hop_us, run_us, inlineBytes, concurrency }
+}
+
+describe('a model that is loaded again', () => {
+  it('is opened as before and computes the same, small and large requests', async () => {
+    const file = await irisFile()
+    const first = await loaded(file)
+    const again = await loaded(file)
+    expect(measured(again)).toEqual(measured(first))
+    const large = Math.ceil((first.inlineBytes ?? 0) / 16) + 100
+    for (const count of [1, large]) {
+      const [before, after] = await Promise.all([first, again].map((model) => model.predict(rows(count), signal)))
+      expect(after).toEqual(before)
+    }
+  })
+  it('is measured anew where its file is another one', async () => {
+    const file = await irisFile()
+    const before = await keyOfFile(file, {})
+    const { atime } = await stat(file)
+    await utimes(file, atime, new Date(1_000_000_000_000))
+    const after = await keyOfFile(file, {})
+    if (before === undefined || after === undefined) throw new Error('the file is there')
+    const model = {
+      placement: 'pool',
+      reason: 'a reason',
+      inlineMaxBytes: 0,
+      parallelism: { threads: 1, instances: 1, reason: '' },
+      timings: {},
+      hopUs: 0,
+    } as const
+    remember(before, model)
+    expect(recall(before)).toBe(model)
+    expect(recall(after)).toBeUndefined()
+    expect(recall(before)).toBeUndefined()
+    remember(after, model)
+    forget(after)
+    expect(recall(after)).toBeUndefined()
+    expect(await keyOfFile(`${file}.gone`, {})).toBeUndefined()
+  })
+})
+
+describe('a session that is opened by its first run', () => {
+  const session = (log: string[]): PlacedSession => ({
+    placement: 'pool',
+    instances: 1,
+    info: undefined,
+    run: () => Promise.resolve([]),
+    close: () => Promise.resolve(void log.push('closed')),
+  })
+  it('is opened once, and closed where it was opened', async () => {
+    const log: string[] = []
+    const later = opensLater('pool', () => {
+      log.push('opened')
+      return Promise.resolve(session(log))
+    })
+    await Promise.all([later.run({ inputs: [] }, signal), later.run({ inputs: [] }, signal)])
+    await later.close()
+    expect(log).toEqual(['opened', 'closed'])
+    await opensLater('pool', () => Promise.reject(new Error('never'))).close()
+  })
+  it('is tried again after a failure', async () => {
+    let tries = 0
+    const later = opensLater('pool', () => {
+      tries += 1
+      return tries === 1 ? Promise.reject(new Error('no thread')) : Promise.resolve(session([]))
+    })
+    await expect(later.run({ inputs: [] }, signal)).rejects.toThrow('no thread')
+    expect(await later.run({ inputs: [] }, signal)).toEqual([])
+  })
+})
