@@ -38,6 +38,8 @@ export interface MeshDoor {
   readonly repository: ModelRepository
   /** `mmesh.ModelMesh` */
   readonly ask: Ask
+  /** The model that answers an inference in this process. */
+  readonly call: (model: string) => Promise<string>
   /** The model that answers an inference. */
   readonly infer: (model: string, headers?: CallOptions['headers']) => Promise<string>
   /** A call that can be cancelled. */
@@ -104,6 +106,12 @@ export async function startMesh(options: Partial<MeshParts> = {}): Promise<MeshD
     mesh,
     repository,
     ask,
+    call: async (model) => {
+      const request = { model: { name: model }, inputs: [tensor('x', 'INT32', [1], new Int32Array(1))] }
+      const context = { requestId: '', protocol: 'library', signal: abort.signal, headers: {} } as const
+      const [output] = (await dataPlane.infer(request, context)).outputs
+      return output?.datatype === 'BYTES' ? Buffer.from(output.data[0] ?? []).toString() : ''
+    },
     infer: async (model, headers = {}) => {
       const request = { model_name: model, inputs: [{ name: 'x', datatype: 'INT32', shape: [1] }] }
       const raw = { ...request, raw_input_contents: [Buffer.alloc(4)] }
