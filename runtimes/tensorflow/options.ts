@@ -4,7 +4,7 @@ import { InferenceError } from '../../src/runtime/index.ts'
 import type { MetaGraph, SavedSignature } from './saved-model.ts'
 
 const schema = z.strictObject({
-  /** The signature of requests that name none. Default: `serving_default`, or the only one there is. */
+  /** The signature of requests that name none. Default: `serving_default`, or the first by name where there is none. */
   signature: z.string().min(1).optional(),
   /** Tags of the graph to load. Default: `serve`. */
   tags: z.array(z.string().min(1)).min(1).default(['serve']),
@@ -39,8 +39,7 @@ export function chooseSignature(
     throw new InferenceError('failed_precondition', text)
   }
   const names = [...graph.signatures.keys()].sort()
-  const [only] = names
-  const name = signature ?? (names.length === 1 && only !== undefined ? only : defaultSignature)
+  const name = signature ?? (names.includes(defaultSignature) ? defaultSignature : (names[0] ?? defaultSignature))
   const read = graph.signatures.get(name)
   if (read === undefined) {
     const text = `Serving signature key "${name}" not found. There are ${names.join(', ') || 'none'}; option 'signature' chooses one`

@@ -96,10 +96,17 @@ export function exampleResult(verb: ExampleVerb, response: InferenceResponse, ro
 
 /**
  * The classes of each example. The scores are the first FP32 or FP64 output of shape `[rows]` or `[rows, classes]`; the
- * labels are the first BYTES output of the same number of elements and rows, where there is one.
+ * labels are the first BYTES output of the same number of elements and rows, where there is one. Where there are no scores at
+ * all, an output `classes` is enough.
  */
 function classify({ model, outputs }: InferenceResponse, rows: number): readonly (readonly ScoredClass[])[] {
   const scores = outputs.find((output) => isFloat(output) && isTable(output, rows))
+  if (scores === undefined) {
+    const only = outputs.find(
+      ({ name, datatype, shape }) => name === 'classes' && datatype === 'BYTES' && shape[0] === rows,
+    )
+    if (only !== undefined) return unscored(only, rows)
+  }
   if (scores === undefined) throw noFit(model.name, 'classify', `[${rows}] or [${rows},classes]`, outputs)
   const labels = outputs.find(
     ({ datatype, shape, data }) => datatype === 'BYTES' && shape[0] === rows && data.length === scores.data.length,
@@ -110,6 +117,14 @@ function classify({ model, outputs }: InferenceResponse, rows: number): readonly
       label: labelAt(labels, row * width + column),
       score: Number(scores.data[row * width + column] ?? 0),
     })),
+  )
+}
+
+/** The classes of a signature that tells no scores. */
+function unscored(labels: Tensor, rows: number): readonly (readonly ScoredClass[])[] {
+  const width = rows === 0 ? 0 : labels.data.length / rows
+  return Array.from({ length: rows }, (_row, row) =>
+    Array.from({ length: width }, (_class, column) => ({ label: labelAt(labels, row * width + column), score: 0 })),
   )
 }
 

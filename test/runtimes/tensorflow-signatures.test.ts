@@ -102,6 +102,10 @@ describe.skipIf(!canRun)(`the signatures of half_plus_two${canRun ? '' : ` (${re
     expect((await post('/v2/models/half/infer', { inputs, parameters })).body).toMatchObject({
       outputs: [{ name: 'outputs', shape: [1, 1], data: [3.5] }],
     })
+    const example = messageCodec('tensorflow.serving.Input').encode(list(2))
+    const b64 = example.subarray(4).toString('base64') // within Input and its list, each of one byte of length
+    const raw = await v1('predict', { signature_name: 'regress_x_to_y', instances: [{ b64 }] })
+    expect(raw.body).toEqual({ predictions: [[3]] })
     const unknown = await v1('predict', { ...x2, signature_name: 'nope' })
     expect(unknown.body['error']).toMatch(/^Serving signature name: "nope" not found in signature def/)
   })

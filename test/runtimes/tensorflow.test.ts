@@ -5,7 +5,9 @@ import { basename, dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import tensorflow from '../../runtimes/tensorflow/index.ts'
 import { choosePackage } from '../../runtimes/tensorflow/choose-package.ts'
+import { readSignatures } from '../../runtimes/tensorflow/load.ts'
 import { installed } from '../../runtimes/tensorflow/native.ts'
+import { chooseSignature, parseOptions } from '../../runtimes/tensorflow/options.ts'
 import { readSavedModel } from '../../runtimes/tensorflow/saved-model.ts'
 import { createClient, valuesOf, type Protocol } from '../../src/client/index.ts'
 import { createServer } from '../../src/server/server.ts'
@@ -137,6 +139,37 @@ describe.skipIf(shared === undefined)(`saved_model.pb${shared === undefined ? ` 
       'Could not find meta graph def matching supplied tags: { gpu }',
     )
     await expect(load({ sign: 'x' })).rejects.toThrow(`unknown option 'sign'`)
+  })
+
+  it('serves the first by name where there is no serving_default', () => {
+    const read = (name: string) => () => ({ name, methodName: '', inputs: [], outputs: [] })
+    const graphOf = (...names: readonly string[]) => [
+      {
+        ...{ tags: ['serve'], tensorflowVersion: '', hasVariables: false },
+        signatures: new Map(names.map((name) => [name, read(name)])),
+      },
+    ]
+    const chosen = (...names: readonly string[]) => chooseSignature(graphOf(...names), parseOptions({})).signature.name
+    expect(chosen('b', 'a')).toBe('a')
+    expect(chosen('b', 'a', 'serving_default')).toBe('serving_default')
+    expect(() => chosen()).toThrow('Serving signature key "serving_default" not found. There are none')
+  })
+
+  it('leaves out signatures that cannot be served, and says so', () => {
+    const read = (name: string) => () => ({ name, methodName: '', inputs: [], outputs: [] })
+    const broken = (): never => {
+      throw new Error('sparse')
+    }
+    const signatures = new Map([
+      ['b', read('b')],
+      ['broken', broken],
+      ['a', read('a')],
+    ] as const)
+    const graph = { tags: ['serve'], tensorflowVersion: '', hasVariables: false, signatures }
+    const leftOut: string[] = []
+    const all = readSignatures(graph, read('b')(), (name, why) => leftOut.push(`${name}: ${why}`))
+    expect(all.map(({ name }) => name)).toEqual(['b', 'a'])
+    expect(leftOut).toEqual(['broken: sparse'])
   })
 
   it('names a file that is cut short at any byte, or is none', async () => {

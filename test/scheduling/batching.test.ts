@@ -183,6 +183,25 @@ describe('batching', () => {
     expect(runs.map(({ batch }) => valuesOf(batch.inputs))).toEqual([[0], [1, 3], [2, 5], [4]])
   })
 
+  it.each([
+    ['one by one where only the first signature was proved', 'auto', [[0], [1], [2], [3]]],
+    ['with their like where the settings say so', 'on', [[0], [1, 3], [2]]],
+  ] as const)('runs requests for other signatures %s', async (_title, mode, expected) => {
+    const { model, runs } = steppedModel()
+    const scheduled = schedule(model, { ...policy, options: { batching: mode } })
+    const first = scheduled.predict(rowsOf(0), never)
+    await settled()
+    const names = ['a', 'b', 'a'].map((name, value) =>
+      scheduled.predict({ ...rowsOf(value + 1), parameters: { signature_name: name } }, never),
+    )
+    for (let run = 0; run < expected.length; run += 1) {
+      runs[run]?.finish()
+      await settled()
+    }
+    await Promise.all([first, ...names])
+    expect(runs.map(({ batch }) => valuesOf(batch.inputs))).toEqual(expected)
+  })
+
   it('forgets kinds of requests that were not seen for long, but answers all of them', async () => {
     const scheduled = schedule(echo(), { ...policy, maxQueueSize: 10_000 })
     const answers = Array.from({ length: 1000 }, (_, value) =>
