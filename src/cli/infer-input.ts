@@ -168,7 +168,14 @@ async function wholeRequest(value: string, description: ModelDescription): Promi
   const model = { name: description.name }
   try {
     if (isV2(bytes)) return decodeV2Request(bytes, undefined, model).request
-    return decodeV1Request(bytes, model, description.inputs.map(metadataOf)).request
+    const inputs = description.inputs.map(metadataOf)
+    const signatures = description.signatures?.map((signature) => ({
+      ...signature,
+      inputs: signature.inputs.map(metadataOf),
+      outputs: [],
+    }))
+    const known = { inputs, outputs: [], ...(signatures === undefined ? {} : { signatures }) }
+    return decodeV1Request(bytes, model, inputs, known).request
   } catch (reason) {
     throw invalid(`${path}: no request of the V2 or V1 protocol: ${messageOf(reason)}`)
   }

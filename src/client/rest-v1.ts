@@ -5,6 +5,7 @@ import { errorOf, type HttpAnswer } from '../codec/http-status.ts'
 import { decodeV1Response, encodeV1Request } from '../codec/index.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { InferenceRequest, InferenceResponse, ModelRef } from '../core/inference.ts'
+import { signatureParameter } from '../core/named-signature.ts'
 import { jsonOf, type HttpServer } from './http.ts'
 import type { CallContext, Transport } from './transport.ts'
 
@@ -25,7 +26,7 @@ export function openRestV1(server: HttpServer): Transport {
         body: [body],
       }
       const described = descriptions.get(pathOf(request.model))
-      return decode(await server.exchange(call, context), request, described?.outputs ?? [])
+      return decode(await server.exchange(call, context), request, outputsOf(described, request))
     },
     isLive,
     isReady: async (context) => {
@@ -66,6 +67,17 @@ function pathOf({ name, version }: ModelRef): string {
 function isRowwise({ inputs }: InferenceRequest): boolean {
   const rows = inputs[0]?.shape[0]
   return rows !== undefined && rows > 0 && inputs.every((input) => input.shape[0] === rows)
+}
+
+/** What the signature that a request chooses gives; nothing where that is not known. */
+function outputsOf(
+  described: ModelDescription | undefined,
+  { parameters }: InferenceRequest,
+): readonly TensorDescription[] {
+  const name = parameters?.[signatureParameter]
+  if (name === undefined || described === undefined) return described?.outputs ?? []
+  if (described.signatures === undefined) return described.outputs
+  return described.signatures.find((signature) => signature.name === name)?.outputs ?? []
 }
 
 /** @param described outputs by the model's metadata, which alone tells their datatypes and the name of a single one */

@@ -1,11 +1,14 @@
 /** Several signatures of one model over every door: chosen by name, described, kept apart, and passed on by proxies. */
 import { status } from '@grpc/grpc-js'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { runInfer } from '../../src/cli/infer.ts'
 import type { Batch, Model, NamedSignature } from '../../src/core/model.ts'
 import { tensor, type Tensor } from '../../src/core/tensor.ts'
 import type { DefinedModel } from '../../src/runtime/define-model.ts'
 import { hookedSignatures } from '../../src/repository/served-metadata.ts'
+import { catchIo } from '../cli/io.ts'
 import { failsWith, literally, messageCodec, ServingClient } from '../grpc/tfserving-client.ts'
+import { directoryWith } from '../repository/directories.ts'
 import { definedBy } from '../runtimes/proxy-models.ts'
 import { post, proxied, serve } from '../runtimes/proxy-support.ts'
 
@@ -286,6 +289,17 @@ describe('the parameter signature_name over V2', () => {
       const error = `parameter 'signature_name': model 'several' has no signature ${JSON.stringify(name)}.${there}`
       expect([code, body]).toEqual([400, { error }])
     }
+  })
+})
+
+describe('servable infer', () => {
+  it('takes a whole V1 request for any signature', async () => {
+    const { url } = await start()
+    const directory = await directoryWith({ 'twice.json': '{"signature_name": "twice", "instances": [3, 4]}' })
+    const io = catchIo()
+    const given = ['--protocol', 'v1', '--input', `@${directory}/twice.json`, '--json']
+    expect([await runInfer([url.http, 'several', ...given], io), io.err()]).toEqual([0, ''])
+    expect(JSON.parse(io.out())).toMatchObject({ outputs: [{ name: 'b', datatype: 'INT64', data: [6, 8] }] })
   })
 })
 
