@@ -218,6 +218,12 @@ export const serveSettings = {
     description:
       "ModelMesh's API (mmesh.ModelMesh: registerModel, setVModel, …) on the port of gRPC, for models in this directory and at URIs",
   }),
+  namesFile: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description: 'file that keeps aliases, vmodels and registered models for the next start; forgotten where absent',
+  }),
   memoryBudget: setting<number | undefined>({
     parse: bytes,
     default: undefined,

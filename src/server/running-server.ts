@@ -272,6 +272,7 @@ export class Server {
    * @param unloaded names of models that callers have unloaded: they are known, and not loaded
    */
   async load(unloaded: ReadonlySet<string> = new Set()): Promise<readonly ModelStatus[]> {
+    await this.#names.restore()
     await this.#follower?.poll.begin(this.#sources)
     const models = await loadModels(this.#sources, unloaded, {
       repository: this.#repository,

@@ -1,8 +1,10 @@
 /** Aliases over REST, and what they lead to over every protocol. */
+import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { silentLog } from '../../src/core/log.ts'
 import { defineModel } from '../../src/runtime/define-model.ts'
 import { createServer, type ServerOptions } from '../../src/server/server.ts'
+import { directoryWith } from '../repository/directories.ts'
 
 const adding = (number: number) =>
   defineModel({
@@ -122,5 +124,22 @@ describe('aliases', () => {
     const closed = await start({ modelControl: 'none' })
     expect(await closed.call('PUT', path, body)).toMatchObject({ status: 503 })
     expect(await closed.call('GET', '/v2/repository/aliases')).toMatchObject({ status: 200 })
+  })
+
+  it('are there again after a restart where a file keeps them', async () => {
+    const namesFile = join(await directoryWith({}), 'names.jsonl')
+    const first = await start({ namesFile })
+    await first.call('PUT', path, { targets: [to('sum-1')] })
+    await first.call('PUT', '/v2/repository/aliases/other', { targets: [to('sum-1')] })
+    await first.call('PUT', path, { targets: [to('sum-2')] })
+    await first.call('DELETE', '/v2/repository/aliases/other')
+    const second = await start({ namesFile })
+    expect(await second.call('GET', '/v2/repository/aliases')).toEqual({
+      status: 200,
+      body: { aliases: [{ name: 'sum', targets: [to('sum-2')] }] },
+    })
+    expect(await second.infer('sum')).toMatchObject({ model_name: 'sum-2' })
+    const third = await start({ namesFile, models: { 'sum-1': adding(1) } })
+    expect(await third.infer('sum')).toEqual({ error: 'Model with name sum-2 does not exist.' })
   })
 })

@@ -7,6 +7,8 @@ export interface RegisterChange {
   readonly kind: 'register'
   readonly id: string
   readonly info: MeshModelInfo
+  /** It goes with the last vmodel that leads to it. */
+  readonly isAutoDeleted: boolean
   /** Loaded without a request. */
   readonly isLoadedNow: boolean
   /** Milliseconds since 1970 at which it counts as used last. */
@@ -62,4 +64,20 @@ export function keyOf({ kind, id }: MeshChange): string {
 export function isRemoval(change: MeshChange): boolean {
   const { kind } = change
   return kind === 'unregister' || kind === 'delete-vmodel' || (kind === 'alias' && change.targets.length === 0)
+}
+
+/**
+ * What is left of changes for who starts later, and makes them again from first to last.
+ *
+ * @param kept by {@link keyOf}, in the order in which they were made; is changed
+ */
+export function keepChange(kept: Map<string, MeshChange>, change: MeshChange): void {
+  if (change.kind === 'vmodel' && change.info !== undefined) {
+    const { info, target: id, isAutoDeleted, lastUsedTime } = change
+    const register = { kind: 'register', id, info, isAutoDeleted, isLoadedNow: false, lastUsedTime } as const
+    if (!kept.has(keyOf(register))) kept.set(keyOf(register), register)
+  }
+  const key = keyOf(change)
+  kept.delete(key)
+  if (!isRemoval(change)) kept.set(key, change)
 }

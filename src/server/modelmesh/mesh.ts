@@ -66,7 +66,7 @@ export class Mesh implements MeshControl {
   async registerModel(request: RegisterModel, signal: AbortSignal): Promise<MeshModelStatus> {
     const { modelId: id, modelInfo: info, loadNow, sync } = request
     const lastUsedTime = insertTime(request.lastUsedTime, loadNow)
-    await this.#share({ kind: 'register', id, info, isLoadedNow: loadNow, lastUsedTime })
+    await this.#share({ kind: 'register', id, info, isAutoDeleted: false, isLoadedNow: loadNow, lastUsedTime })
     if (loadNow) await this.#load(id, lastUsedTime, sync, signal)
     return this.#models.status(id)
   }
@@ -160,10 +160,10 @@ export class Mesh implements MeshControl {
     if (isAwaited) await endsInTime(loaded, Infinity, signal)
   }
 
-  #register({ id, info, isLoadedNow, lastUsedTime }: RegisterChange): void {
+  #register({ id, info, isAutoDeleted, isLoadedNow, lastUsedTime }: RegisterChange): void {
     checkType(info)
     if (this.#isNew(id, info, 'Model already exists with different attribute values')) {
-      this.#models.register(id, { info, lastUsedTime, isAutoDeleted: false })
+      this.#models.register(id, { info, lastUsedTime, isAutoDeleted })
     } else if (lastUsedTime > (this.#models.get(id)?.lastUsedTime ?? 0) + freshAgeMs) {
       this.#models.touch(id, lastUsedTime)
     }

@@ -1,7 +1,7 @@
 /** The other names of models: aliases, and vmodels where the API of ModelMesh is open. */
-import { mkdir, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { InferenceError } from '../../core/errors.ts'
+import { InferenceError, messageOf } from '../../core/errors.ts'
 import { AliasedRepository } from '../../repository/aliased-repository.ts'
 import { isInside } from '../../repository/discovered-model.ts'
 import { isUri } from '../../storage/index.ts'
@@ -10,9 +10,10 @@ import type { ServeConfig } from '../config.ts'
 import type { ModelFinder } from '../configured-models.ts'
 import { Mesh, type MeshParts } from './mesh.ts'
 import type { MeshChange } from './mesh-change.ts'
+import { NamesFile } from './names-file.ts'
 
 export interface NamesParts extends Pick<MeshParts, 'repository' | 'log' | 'signal' | 'share'> {
-  readonly config: Pick<ServeConfig, 'modelMeshApi' | 'modelControl'>
+  readonly config: Pick<ServeConfig, 'modelMeshApi' | 'modelControl' | 'namesFile'>
   readonly finder: Pick<ModelFinder, 'at'>
 }
 
@@ -24,11 +25,29 @@ export interface OpenedNames {
   readonly repository: AliasedRepository
   /** Makes a change in this process. @param isReplay it was made elsewhere long ago: nothing is compared */
   apply(change: MeshChange, isReplay?: boolean): void
+  /** Makes again what was changed before the last end. @throws InferenceError where the file of it cannot be read */
+  restore(): Promise<void>
   close(): void
 }
 
 export function openNames(parts: NamesParts): OpenedNames {
-  const { config, repository, share } = parts
+  const { config, repository, log } = parts
+  const file =
+    config.namesFile === undefined ? undefined : new NamesFile(config.namesFile, log, parts.share !== undefined)
+  const shareAll = parts.share ?? (async (change: MeshChange) => apply(change))
+  const share = async (change: MeshChange): Promise<void> => {
+    await shareAll(change)
+    await file?.note(change)
+  }
+  const apply = (change: MeshChange, isReplay = false): void => {
+    try {
+      if (change.kind === 'alias') aliases.apply(change, isReplay)
+      else mesh?.apply(change, isReplay)
+    } catch (reason) {
+      if (!isReplay) throw reason
+      log.warn({ name: change.id, reason: messageOf(reason) }, 'what was asked for earlier does not hold any more')
+    }
+  }
   const directory = config.modelMeshApi
   const aliases: AliasControl = new AliasControl({
     repository,
@@ -41,6 +60,7 @@ export function openNames(parts: NamesParts): OpenedNames {
       ? undefined
       : new Mesh({
           ...parts,
+          share,
           isTaken: (name) => aliases.get(name) !== undefined,
           find: async (path, id) => parts.finder.at(await placeOf(directory, path === '' ? id : path), id),
         })
@@ -48,9 +68,9 @@ export function openNames(parts: NamesParts): OpenedNames {
     aliases,
     mesh,
     repository: new AliasedRepository(repository, [aliases.names, ...(mesh === undefined ? [] : [mesh.names])]),
-    apply: (change, isReplay) => {
-      if (change.kind === 'alias') aliases.apply(change, isReplay)
-      else mesh?.apply(change, isReplay)
+    apply,
+    restore: async () => {
+      for (const change of (await file?.read()) ?? []) apply(asKept(change), true)
     },
     close: () => mesh?.close(),
   }
@@ -59,9 +79,10 @@ export function openNames(parts: NamesParts): OpenedNames {
 /** @throws InferenceError `permission_denied` for what lies elsewhere; `not_found` for what is not there */
 async function placeOf(directory: string, path: string): Promise<string> {
   if (isUri(path)) return path
-  await mkdir(directory, { recursive: true })
   const place = resolve(directory, path)
-  const root = await realpath(directory)
+  const root = await realpath(directory).catch((reason: unknown) => {
+    throw new InferenceError('failed_precondition', `--model-mesh-api: ${messageOf(reason)}`, { cause: reason })
+  })
   const real = await realpath(place).catch(() => undefined)
   // The same whether it is there or not: who may register models need not know what else is on the disk.
   if (real === undefined ? !isInside(resolve(directory), place) : !isInside(root, real) && real !== root) {
@@ -70,4 +91,9 @@ async function placeOf(directory: string, path: string): Promise<string> {
   if (real === undefined)
     throw new InferenceError('not_found', `there is no ${path} in the directory of --model-mesh-api`)
   return real
+}
+
+/** Models are loaded by their first request after a start. */
+function asKept(change: MeshChange): MeshChange {
+  return change.kind === 'register' || change.kind === 'vmodel' ? { ...change, isLoadedNow: false } : change
 }

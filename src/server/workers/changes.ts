@@ -1,7 +1,7 @@
 /** Changes that callers make to one worker and that all must share: loads, unloads, settings. */
 import { InferenceError, messageOf } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
-import { isRemoval, keyOf, type MeshChange } from '../modelmesh/mesh-change.ts'
+import { keepChange, type MeshChange } from '../modelmesh/mesh-change.ts'
 import type { ControlCall, SettingsCall } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
@@ -28,6 +28,8 @@ export class Changes {
   readonly #options: ChangesOptions
   #journal: readonly Entry[] = []
   #sequence = 0
+  /** Changes of names that still matter. */
+  readonly #names = new Map<string, MeshChange>()
   readonly #settings = new Map<string, SettingsCall>()
   #tail: Promise<unknown> = Promise.resolve()
 
@@ -86,9 +88,13 @@ export class Changes {
     return this.#inTurn(async () => {
       const reload = this.#journal.findIndex(({ call }) => call.verb === 'reload')
       const missed = this.#journal.filter(
-        (entry, index) => entry.sequence > sequence || isState(entry.call) || (reload >= 0 && index >= reload),
+        (entry, index) =>
+          entry.sequence > sequence || entry.call.verb === 'objects' || (reload >= 0 && index >= reload),
       )
       for (const { call } of missed) await process.exchange.ask(call)
+      for (const argument of this.#names.values()) {
+        await process.exchange.ask({ kind: 'control', verb: 'names', argument })
+      }
       for (const settings of this.#settings.values()) await process.exchange.ask(settings)
       process.isJoined = true
     })
@@ -114,9 +120,12 @@ export class Changes {
   /** Only what still matters is kept: a reload replaces all models, a load or unload what came before of that model. */
   #note(call: ControlCall): void {
     this.#sequence += 1
+    if (call.verb === 'names') {
+      keepChange(this.#names, call.argument as MeshChange) // a worker of this very version has made it
+      return
+    }
     const kept = this.#journal.filter((entry) => isOther(entry.call, call))
-    const isGone = call.verb === 'names' && isRemoval(changeOf(call)) // who starts later never knew it
-    this.#journal = isGone ? kept : [...kept, { sequence: this.#sequence, call }]
+    this.#journal = [...kept, { sequence: this.#sequence, call }]
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -127,19 +136,8 @@ export class Changes {
 }
 
 function isOther(earlier: ControlCall, later: ControlCall): boolean {
-  if (isState(earlier) || isState(later)) {
-    if (earlier.verb !== later.verb) return true
-    return later.verb === 'names' && keyOf(changeOf(earlier)) !== keyOf(changeOf(later))
-  }
-  if (later.verb === 'reload') return false
+  const isObjects = later.verb === 'objects'
+  if ((earlier.verb === 'objects') !== isObjects) return true
+  if (isObjects || later.verb === 'reload') return false
   return earlier.verb === 'reload' || earlier.argument !== later.argument
-}
-
-/** What a worker that starts does not know by itself, whatever came when. */
-function isState({ verb }: ControlCall): boolean {
-  return verb === 'objects' || verb === 'names'
-}
-
-function changeOf({ argument }: ControlCall): MeshChange {
-  return argument as MeshChange // a worker of this very version has made it
 }

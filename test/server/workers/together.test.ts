@@ -117,8 +117,9 @@ describe('a worker that starts later', () => {
 describe('a change of names', () => {
   const alias = (id: string, ...models: string[]) =>
     call('names', { kind: 'alias', id, targets: models.map((model) => ({ model, weight: 1 })) })
+  const info = { type: 't', path: 'p', key: '' }
   const register = (id: string) =>
-    call('names', { kind: 'register', id, info: { type: 't', path: 'p', key: '' }, lastUsedTime: 0 })
+    call('names', { kind: 'register', id, info, isAutoDeleted: false, isLoadedNow: false, lastUsedTime: 0 })
 
   it('is told to whoever starts later as it is by then, whenever it was made', async () => {
     const [first, late] = [worker(1), worker(2)]
@@ -132,6 +133,16 @@ describe('a change of names', () => {
     expect(late.done).toHaveLength(2)
   })
 
+  it('keeps the model that came with a vmodel, also when that leads elsewhere', async () => {
+    const [first, late] = [worker(1), worker(2)]
+    const { changes } = changesOf([first])
+    const flags = { isUpdate: false, isForced: false, isAutoDeleted: false, isLoadedNow: false, lastUsedTime: 0 }
+    const vmodel = (target: string) => call('names', { kind: 'vmodel', id: 'v', target, info, ...flags })
+    for (const change of [vmodel('a'), vmodel('b')]) await changes.control(change, first)
+    await changes.join(late, changes.state.sequence)
+    expect(late.done).toEqual([register('a'), register('b'), vmodel('b')])
+  })
+
   it('is not forgotten when the models are listed anew', async () => {
     const [first, late] = [worker(1), worker(2)]
     const { changes } = changesOf([first])
@@ -139,7 +150,7 @@ describe('a change of names', () => {
       await changes.control(change, first)
     }
     await changes.join(late, changes.state.sequence)
-    expect(late.done).toEqual([alias('x', 'a'), call('reload', ['list'])])
+    expect(late.done).toEqual([call('reload', ['list']), alias('x', 'a')])
   })
 })
 
