@@ -86,11 +86,13 @@ function readBody(body: Uint8Array, side: Side, known: Expected): V1Body {
   let rows: readonly Tensor[] | undefined
   let columns: readonly Tensor[] | undefined
   let signatureName: string | undefined
+  let isChosen = false
   let expected = typeof known === 'function' ? [] : known
   for (let open = reader.openObject(); open; open = reader.nextMember()) {
     const key = reader.key()
     if (typeof known === 'function' && (key === side.rows || key === side.columns)) {
-      signatureName ??= nameAhead(reader)
+      if (!isChosen) signatureName ??= nameAhead(reader) // once: keys may come many times
+      isChosen = true
       expected = known(signatureName ?? '')
     }
     if (key === side.rows) rows = readRows(reader, side, expected)

@@ -164,6 +164,7 @@ describe('decoders under fire', () => {
   it('decodeV1Request and decodeV1Response: 33,334 broken bodies', () => {
     const random = seeded(23)
     let good = 0
+    const chosen = { parameters: { signature_name: 'b' } }
     for (let round = 0; round < rounds; round += 1) {
       const tensors = Array.from({ length: 1 + integer(random, 2) }, (_, index) =>
         randomTensor(random, `t${index}`, pick(random, jsonTypes), [2, 3].slice(0, 1 + integer(random, 2))),
@@ -172,11 +173,17 @@ describe('decoders under fire', () => {
       const metadata = random() < 0.3 ? [] : tensors.map(({ name, datatype }) => ({ name, datatype, shape: [-1] }))
       const isRequest = random() < 0.7
       const sent = isRequest
-        ? encodeV1Request({ model, inputs: tensors }, format)
+        ? encodeV1Request({ model, inputs: tensors, ...(random() < 0.3 ? chosen : {}) }, format)
         : encodeV1Response({ model, outputs: tensors }, format)
       const body = mutate(random, Buffer.from(sent))
+      const named = (name: string) => ({ name, methodName: '', inputs: metadata, outputs: [] })
+      const several = { inputs: metadata, outputs: [], signatures: [named('a'), named('b')] }
       const decode = isRequest ? decodeV1Request : decodeV1Response
-      good += survives(() => decode(body, model, metadata), body)
+      good += survives(
+        () =>
+          isRequest && random() < 0.5 ? decodeV1Request(body, model, metadata, several) : decode(body, model, metadata),
+        body,
+      )
     }
     expect(good).toBeGreaterThan(rounds / 20)
     expect(good).toBeLessThan(rounds * 0.9)
@@ -198,11 +205,15 @@ describe('decoders under fire', () => {
       `{"instances":[{"a":${'[{"b":'.repeat(200_000)}`,
       `{"instances":[${'{"b64":'.repeat(200_000)}`,
       `{"id":"${'\\u00e9'.repeat(200_000)}"}`,
+      `{${'"instances":[1],'.repeat(100_000)}"signature":"signature_name"}`,
     ].map((text) => Buffer.from(text))
+    const signature = { name: 'a', methodName: '', inputs: [], outputs: [] }
+    const several = { inputs: [], outputs: [], signatures: [signature, { ...signature, name: 'b' }] }
     const spentMs = cpuMsOf(() => {
       for (const body of hostile) {
         survives(() => decodeV2Request(body, undefined, model), body)
         survives(() => decodeV1Request(body, model, []), body)
+        survives(() => decodeV1Request(body, model, [], several), body)
         survives(() => decodeV2Response(body), body)
       }
     })

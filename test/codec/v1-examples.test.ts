@@ -17,6 +17,13 @@ const features = Object.fromEntries(
 )
 const text = JSON.stringify({ signature_name: 'serving_default', context: features, examples: [{}, features] })
 
+/** Of a model that parses examples itself. */
+const parsed = {
+  inputs: [{ name: 'inputs', datatype: 'BYTES', shape: [-1] }],
+  outputs: [{ name: 'scores', datatype: 'FP32', shape: [-1] }],
+} as const
+const parsing = { ...parsed, signatures: [{ ...parsed, name: 'serving_default', methodName: '' }] }
+
 const junk = [
   ...['{', '}', '[', ']', ',', ':', '"', '\\', '\\ud800', '-', '.', 'e', ' ', '\0', 'null', 'true', 'NaN', '-Infinity'],
   ...['1e999', '9223372036854775808', '9'.repeat(400), '{"b64":"="}', '"examples":[{}]', '[[1]]'],
@@ -48,9 +55,9 @@ describe('decodeV1Examples', () => {
         const end = Math.min(body.length, at + integer(random, 4))
         body = body.slice(0, at) + pick(random, [...junk, '', body.slice(at, at + 40)]) + body.slice(end)
       }
-      const declared = pick(random, [expected, []])
+      const declared = pick(random, [{ inputs: expected, outputs: [] }, { inputs: [], outputs: [] }, parsing])
       try {
-        decodeV1Examples(Buffer.from(body), 'classify', { inputs: declared, outputs: [] })
+        decodeV1Examples(Buffer.from(body), 'classify', declared)
         outcomes.values += 1
       } catch (reason) {
         if (!(reason instanceof InferenceError) || reason.code !== 'invalid_argument') {
