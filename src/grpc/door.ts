@@ -10,6 +10,7 @@ import type { GrpcContext } from './context.ts'
 import type { GrpcProtocol } from './context.ts'
 import type { MeshControl } from './model-mesh.ts'
 import type { MeshNames } from './model-mesh-headers.ts'
+import type { MeshRuntime } from './model-runtime.ts'
 import type { GrpcRefuseStatus } from './status.ts'
 
 /** A model as the host of a call found it. */
@@ -52,6 +53,10 @@ export interface GrpcOptions {
   readonly meshNames?: MeshNames
   /** `mmesh.ModelMesh`; no such service where absent. */
   readonly mesh?: MeshControl
+  /** `mmesh.ModelRuntime`; no such service where absent. */
+  readonly meshRuntime?: MeshRuntime
+  /** True for models of a mesh that are here: it takes NOT_FOUND for a sign that one is not, and loads it again. */
+  readonly isMeshModel?: (name: string) => boolean
   /** In the clear where absent. */
   readonly tls?: TlsKeys
   readonly limits?: {
@@ -72,6 +77,7 @@ export class Door {
   readonly inFlight = new Bag<GrpcContext>()
   readonly #hosts: GrpcHosts | undefined
   readonly #meshNames: MeshNames | undefined
+  readonly #isMeshModel: ((name: string) => boolean) | undefined
   readonly #drainListeners = new Set<() => void>()
   #isDraining = false
 
@@ -82,10 +88,12 @@ export class Door {
     hosts,
     mesh,
     meshNames = mesh,
+    isMeshModel,
     refuseStatus = 'resource_exhausted',
   }: GrpcOptions) {
     this.#hosts = hosts
     this.#meshNames = meshNames
+    this.#isMeshModel = isMeshModel
     this.refuseStatus = refuseStatus
     this.dataPlane = dataPlane
     this.log = log
@@ -119,6 +127,14 @@ export class Door {
     if (name === '' || name === found.model) return found.asked
     const text = `Model with name ${name} does not exist on the host of '${found.model}'.`
     throw new InferenceError('not_found', text)
+  }
+
+  /** An error as a mesh is told: NOT_FOUND for nothing but a model that is not here. */
+  toldTo(at: CallPlace, error: InferenceError): InferenceError {
+    if (error.code !== 'not_found' || this.#isMeshModel === undefined) return error
+    const { meshName } = at
+    if (meshName?.kind !== 'model' || !this.#isMeshModel(meshName.id)) return error
+    return new InferenceError('invalid_argument', error.message, { cause: error })
   }
 
   /** True where {@link modelAt} can tell another name than the one given. */

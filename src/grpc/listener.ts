@@ -3,6 +3,7 @@ import { ServerCredentials, type ConnectionInjector, type Server } from '@grpc/g
 import { createServer, type Server as SocketServer, type Socket } from 'node:net'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { TlsKeys } from '../core/tls.ts'
+import { listenAt } from './unix-socket.ts'
 
 export class Listener {
   readonly #server: Server
@@ -35,6 +36,13 @@ export class Listener {
     this.#listeners.push(listener)
     const address = listener.address()
     return typeof address === 'object' && address !== null ? address.port : port
+  }
+
+  /** Listens on a Unix socket. @throws InferenceError as {@link listenAt} */
+  async listenAt(path: string): Promise<void> {
+    const listener = createServer((socket) => this.#accept(socket))
+    await listenAt(listener, path)
+    this.#listeners.push(listener)
   }
 
   /** Takes no connection from here on, lets running calls finish, and cuts off what still runs after `deadlineMs`. */

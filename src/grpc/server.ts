@@ -6,6 +6,7 @@ import { implementInference, inferenceService, inferenceServiceName } from './in
 import { Listener } from './listener.ts'
 import { messageLimit } from './message-limit.ts'
 import { implementModelMesh, modelMeshService, modelMeshServiceName } from './model-mesh-service.ts'
+import { implementModelRuntime, modelRuntimeService, modelRuntimeServiceName } from './model-runtime-service.ts'
 import { implementModelService, modelService, modelServiceName } from './model-service.ts'
 import { implementPrediction, predictionService, predictionServiceName } from './prediction-service.ts'
 import { implementReflection, reflectionServiceNames, reflectionServices } from './reflection.ts'
@@ -25,6 +26,8 @@ export interface GrpcServer {
    * @throws InferenceError `failed_precondition` where the address cannot be had
    */
   listen(host: string, port: number): Promise<number>
+  /** Listens on a Unix socket. @throws InferenceError `failed_precondition` where the path cannot be had */
+  listenAt(path: string): Promise<void>
   /** Refuses new calls (or none, where others take over), lets running ones finish, and cancels what still runs after `deadlineMs`. Never throws. */
   drain(deadlineMs: number, options?: DrainOptions): Promise<void>
 }
@@ -50,23 +53,30 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   server.addService(predictionService, implementPrediction(door))
   server.addService(modelService, implementModelService(door))
   server.addService(healthService, implementHealth(door, modelServices))
-  const { mesh } = options
+  const { mesh, meshRuntime } = options
   if (mesh !== undefined) server.addService(modelMeshService, implementModelMesh(door, mesh))
+  if (meshRuntime !== undefined) server.addService(modelRuntimeService, implementModelRuntime(door, meshRuntime))
   const reflection = implementReflection(
     door,
     [
       ...modelServices,
       ...(mesh === undefined ? [] : [modelMeshServiceName]),
+      ...(meshRuntime === undefined ? [] : [modelRuntimeServiceName]),
       healthServiceName,
       ...reflectionServiceNames,
     ],
-    mesh === undefined ? protoFiles : [...protoFiles, 'mmesh/model-mesh.proto'],
+    [
+      ...protoFiles,
+      ...(mesh === undefined ? [] : ['mmesh/model-mesh.proto']),
+      ...(meshRuntime === undefined ? [] : ['mmesh/model-runtime.proto']),
+    ],
   )
   for (const service of reflectionServices) server.addService(service, reflection)
   const listener = new Listener(server, options.tls)
   let drained: Promise<void> | undefined
   return {
     listen: (host, port) => listener.listen(host, port),
+    listenAt: (path) => listener.listenAt(path),
     drain: (deadlineMs, { isReplaced = false } = {}) => {
       if (isReplaced) setTimeout(() => door.drain(), goodbyeMs).unref()
       else door.drain()

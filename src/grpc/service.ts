@@ -41,10 +41,11 @@ export type UnaryHandler = (request: Buffer, context: GrpcContext) => Uint8Array
 
 /** A handler as grpc-js calls it: what it throws becomes a status. */
 export function unary(
-  { log, inFlight, refuseStatus }: Door,
+  door: Door,
   handler: UnaryHandler,
   protocol: GrpcProtocol = 'grpc-v2',
 ): handleUnaryCall<Buffer, Buffer> {
+  const { log, inFlight, refuseStatus } = door
   return (call, callback) => {
     const context = new GrpcContext(call, protocol, inFlight)
     const succeed = (response: Uint8Array): void => {
@@ -53,7 +54,7 @@ export function unary(
     }
     const fail = (reason: unknown): void => {
       context.release()
-      const status = statusOf(errorOf(log, reason, context.requestId), refuseStatus)
+      const status = statusOf(door.toldTo(context, errorOf(log, reason, context.requestId)), refuseStatus)
       context.addRevision(status.metadata)
       callback(status)
     }

@@ -15,7 +15,7 @@ import { TrafficSplit } from './traffic-split.ts'
 import { compareVersions } from './version.ts'
 
 /** Loads that run at once: two keep disk and CPU busy, more would only multiply the peak of memory. */
-const concurrentLoads = 2
+export const concurrentLoads = 2
 
 /** Requests that may wait for the load of a model in standby, where nobody says how many. */
 const defaultMaxWaiting = 1000

@@ -11,6 +11,8 @@ export interface Addresses {
   readonly http: string
   /** `127.0.0.1:8081`; absent where gRPC is off. */
   readonly grpc?: string
+  /** `unix:/mesh/grpc.sock`, `127.0.0.1:8085`; absent where no mesh has a door of its own. */
+  readonly mesh?: string
 }
 
 export interface Ports {

@@ -3,7 +3,18 @@ import { existsSync, readFileSync } from 'node:fs'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { DeviceRequest, PlacementRequest } from '../core/model.ts'
 import { headerPattern } from '../dataplane/forwarded-headers.ts'
-import { domain, claim, share, pollSeconds, seconds, workerCount, deviceRequest } from './setting-values.ts'
+import {
+  domain,
+  claim,
+  share,
+  pollSeconds,
+  seconds,
+  workerCount,
+  deviceRequest,
+  endpoint,
+  socketPath,
+  type Endpoint,
+} from './setting-values.ts'
 import {
   bytes,
   choice,
@@ -18,6 +29,8 @@ import {
 } from './settings.ts'
 
 const port = integer({ min: 0, max: 65_535 })
+/** Of REST beside ModelMesh, as that of MLServer there. */
+const meshHttpPort = 8002
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 export type LogFormat = 'auto' | 'json' | 'pretty'
@@ -101,6 +114,12 @@ export const serveSettings = {
     default: undefined,
     value: 'PORT',
     description: 'port of gRPC; 0 for any free one (8081, or any free one where --http-port is 0)',
+  }),
+  grpcSocket: setting<string | undefined>({
+    parse: socketPath,
+    default: undefined,
+    value: 'PATH',
+    description: 'Unix socket on which gRPC listens beside its port: unix:/mesh/data.sock',
   }),
   enableGrpc: setting({
     parse: flag,
@@ -210,6 +229,13 @@ export const serveSettings = {
     value: 'none|explicit|poll|watch',
     description:
       'explicit: callers may load and unload models; none for servers that strangers reach; poll and watch follow the files',
+  }),
+  modelMesh: setting<Endpoint | undefined>({
+    parse: endpoint,
+    default: undefined,
+    value: 'port:N|unix:PATH',
+    description:
+      'be a runtime of ModelMesh: mmesh.ModelRuntime there, as grpcEndpoint of a ServingRuntime; REST is on 8002 then',
   }),
   modelMeshApi: setting<string | undefined>({
     parse: string,
@@ -346,7 +372,17 @@ export function readServeConfig(args: readonly string[], environment: NodeJS.Pro
     ...parsed.values.models,
     ...(parsed.values.modelDir === undefined ? [] : [parsed.values.modelDir]),
   ]
-  return { ...parsed, values: { ...parsed.values, models: paths } }
+  return { ...parsed, values: withMesh({ ...parsed.values, models: paths }, parsed.given) }
+}
+
+/** In a pod of ModelMesh port 8080 is taken. @throws InferenceError `invalid_argument` for what several processes cannot do */
+function withMesh(values: ServeConfig, given: ReadonlySet<string>): ServeConfig {
+  const { modelMesh, grpcSocket, workers } = values
+  if (workers !== 1 && (modelMesh !== undefined || grpcSocket !== undefined)) {
+    const name = modelMesh === undefined ? '--grpc-socket' : '--model-mesh'
+    throw new InferenceError('invalid_argument', `${name} is for one process; leave out --workers`)
+  }
+  return modelMesh === undefined || given.has('httpPort') ? values : { ...values, httpPort: meshHttpPort }
 }
 
 function readText(path: string): string {

@@ -7,7 +7,6 @@ import { DataPlane, type Extensions } from '../dataplane/dataplane.ts'
 import { withDeadline } from '../dataplane/deadline.ts'
 import type { LogSettings } from '../dataplane/log-settings.ts'
 import type { LimitTable } from '../dataplane/service-limits.ts'
-import { createGrpcServer, type GrpcServer } from '../grpc/server.ts'
 import type { PlannedService } from '../kserve/index.ts'
 import { ModelRepository } from '../repository/model-repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
@@ -29,12 +28,14 @@ import { grpcHosts } from './control/hosts.ts'
 import { openControl, type ControlStart } from './control/open.ts'
 import type { Fetching } from './fetching.ts'
 import { followFiles, type FileFollower } from './follow-files.ts'
+import { GrpcDoors } from './grpc-doors.ts'
 import type { GivenGraphs } from './graphs/definition.ts'
 import { Graphs } from './graphs/graphs.ts'
 import { LastRequests } from './last-requests.ts'
 import { loadModels } from './load-models.ts'
 import { withMetricsOf, type Membership, type OwnParts } from './membership.ts'
 import { ModelLoader } from './model-loader.ts'
+import type { EntryParts } from './modelmesh/mesh-entry.ts'
 import { openNames, type OpenedNames } from './modelmesh/open-names.ts'
 import type { ServedModelSource } from './models.ts'
 import { observe, type Observing } from './observing.ts'
@@ -55,6 +56,8 @@ export interface ServerParts {
   readonly services: readonly PlannedService[]
   readonly limits: LimitTable
   readonly finder: ModelFinder
+  /** How models at paths of this machine are found that come while the server runs. */
+  readonly local: Pick<EntryParts, 'find' | 'formats'>
   readonly control: ControlStart
   readonly fetching: Fetching
   readonly log: Log
@@ -71,7 +74,7 @@ export class Server {
   readonly own: OwnParts
   readonly #repository: ModelRepository
   readonly #app: FastifyInstance
-  readonly #grpc: GrpcServer | undefined
+  readonly #grpc: GrpcDoors
   readonly #sources: readonly ServedModelSource[]
   readonly #graphs: Graphs
   readonly #control: Control
@@ -207,20 +210,20 @@ export class Server {
       components: this.#components,
     })
     if (isControlled(config)) addControlRoutes(this.#app, this.#control)
-    if (config.enableGrpc) {
-      const limits = { maxMessageBytes: config.maxRequestBytes }
-      this.#grpc = createGrpcServer({
+    this.#grpc = new GrpcDoors(
+      {
         dataPlane: this.dataPlane,
         hosts: grpcHosts(this.#graphs, this.#control.hosts),
         metrics,
         log,
         version,
-        limits,
+        limits: { maxMessageBytes: config.maxRequestBytes },
         refuseStatus: config.grpcRefuseStatus,
         ...(this.#names.mesh === undefined ? {} : { mesh: this.#names.mesh }),
-        ...(tls === undefined ? {} : { tls }),
-      })
-    }
+      },
+      tls,
+      { ...parts.local, config, repository: this.#repository, environment: process.env, log },
+    )
   }
 
   /** Transformers and explainers outside of this process, and the limits of services. */
@@ -257,9 +260,8 @@ export class Server {
     }
     const http = `${this.#isTls ? 'https' : 'http'}://${urlHost(host)}:${portOf(this.#app.server)}`
     this.#http = http
-    if (this.#grpc === undefined) return { http }
     try {
-      return { http, grpc: `${urlHost(host)}:${await this.#grpc.listen(host, grpcPort)}` }
+      return { http, ...(await this.#grpc.listen(host, grpcPort)) }
     } catch (reason) {
       await this.#app.close()
       throw reason
@@ -326,7 +328,7 @@ export class Server {
     const left = (): number => patienceMs - (performance.now() - started)
     this.#isDraining = !isReplaced
     await this.#follower?.close()
-    const grpcDrained = this.#grpc?.drain(patienceMs, { isReplaced })
+    const grpcDrained = this.#grpc.drain(patienceMs, { isReplaced })
     const last = new LastRequests(this.#app.server)
     if (isReplaced) last.stopListening()
     await this.#calls.idle()
@@ -341,6 +343,7 @@ export class Server {
     await Promise.all([this.#app.close(), grpcDrained])
     this.#abort.abort(new InferenceError('unavailable', 'Server is shutting down.'))
     this.#graphs.close()
+    this.#grpc.close()
     this.#names.close()
     await this.#repository.close()
     this.#components.close()

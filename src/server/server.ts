@@ -72,6 +72,7 @@ export async function openServer(
     services: planned?.services ?? [],
     limits,
     finder,
+    local: { find: (wanted) => findModels(wanted, config, runtimes, opened.log), formats },
     control: await controlStartOf(config, planned, {
       planOptions: planOptionsOf(config, formats),
       find,

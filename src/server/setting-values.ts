@@ -42,3 +42,21 @@ export function deviceRequest(text: string): DeviceRequest {
   if (match !== null) return `cuda:${Number(match[1])}`
   throw new Error(`expected auto, cpu, cuda or cuda:N, got '${text}'`)
 }
+
+/** A `grpcEndpoint` of a ServingRuntime. */
+export type Endpoint =
+  { readonly kind: 'port'; readonly port: number } | { readonly kind: 'unix'; readonly path: string }
+
+export function endpoint(text: string): Endpoint {
+  const [, scheme, rest = ''] = /^(port|unix):(.+)$/s.exec(text) ?? []
+  if (scheme === 'port') return { kind: 'port', port: integer({ min: 0, max: 65_535 })(rest) }
+  if (scheme === 'unix') return { kind: 'unix', path: socketPath(text) }
+  throw new Error(`expected port:N or unix:PATH, got '${text}'`)
+}
+
+/** With or without the scheme: `unix:/mesh/data.sock`, `/mesh/data.sock`. */
+export function socketPath(text: string): string {
+  const path = text.replace(/^unix:(\/\/(?=\/))?/, '')
+  if (path.startsWith('/')) return path
+  throw new Error(`expected the absolute path of a socket, such as unix:/mesh/grpc.sock, got '${text}'`)
+}
