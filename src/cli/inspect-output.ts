@@ -2,6 +2,7 @@
 import type { NamedSignature, TensorMetadata } from '../core/model.ts'
 import type { Inspection, LoadedFacts } from './inspection.ts'
 import type { OnnxFacts } from './onnx-facts.ts'
+import type { SavedModelFacts } from './saved-model-facts.ts'
 import { printable, renderTable } from './table.ts'
 
 /** The operators that say what kind of model it is; the rest is counted. */
@@ -12,7 +13,7 @@ const shownOperators = 8
  * @param width columns of the terminal
  */
 export function renderInspection(inspection: Inspection, versions: readonly string[], width?: number): string {
-  const { name, version, source, format, runtime, bytes, hooks, onnx, loaded, reason } = inspection
+  const { name, version, source, format, runtime, bytes, hooks, onnx, savedModel, loaded, reason } = inspection
   const facts: [string, string][] = [['source', `${source}${bytes === undefined ? '' : ` (${bytesText(bytes)})`}`]]
   if (versions.length > 1) {
     const newest = versions.at(-1)
@@ -21,13 +22,15 @@ export function renderInspection(inspection: Inspection, versions: readonly stri
   if (format !== undefined) facts.push(['format', `${format}, served by runtime ${runtime ?? ''}`])
   if (hooks.length > 0) facts.push(['hooks', hooks.join(', ')])
   if (onnx !== undefined) facts.push(...onnxFacts(onnx))
+  if (savedModel !== undefined) facts.push(...savedModelFacts(savedModel))
   if (loaded !== undefined) facts.push(...loadedFacts(loaded, onnx !== undefined))
   if (reason !== undefined) facts.push(['cannot be served', reason])
   const labelWidth = Math.max(...facts.map(([label]) => label.length))
   const lines = facts.map(([label, value]) => `  ${label.padEnd(labelWidth)}  ${printable(value)}`)
-  const signature = loaded ?? onnx
+  const signatures = loaded === undefined ? savedModel?.signatures : loaded.signatures
+  const signature = loaded ?? onnx ?? signatures?.[0]
   const table = signature === undefined ? '' : `\n${signatureTable(signature, loaded?.inner, width)}\n`
-  const others = (loaded?.signatures ?? []).slice(1).map((other) => otherSignature(other, width))
+  const others = (signatures ?? []).slice(1).map((other) => otherSignature(other, width))
   return `${printable(name)} version ${version}\n${lines.join('\n')}\n${table}${others.join('')}`
 }
 
@@ -36,6 +39,11 @@ function otherSignature(signature: NamedSignature, width: number | undefined): s
   const { name, methodName } = signature
   const method = methodName === '' ? '' : ` (${methodName})`
   return `\n  signature_name ${printable(`${name}${method}`)}\n${signatureTable(signature, undefined, width)}\n`
+}
+
+function savedModelFacts({ tags, leftOut }: SavedModelFacts): [string, string][] {
+  const unserved = Object.entries(leftOut).map(([name, why]): [string, string] => ['left out', `${name}: ${why}`])
+  return [['tags', tags.join(', ')], ...unserved]
 }
 
 function onnxFacts(onnx: OnnxFacts): [string, string][] {

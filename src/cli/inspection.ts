@@ -13,6 +13,7 @@ import type { Preparation } from '../scheduling/preparation-result.ts'
 import { schedule } from '../scheduling/scheduler.ts'
 import { prepareBySpec } from '../server/preparing.ts'
 import { readOnnxFacts, type OnnxFacts } from './onnx-facts.ts'
+import { readSavedModelFacts, type SavedModelFacts } from './saved-model-facts.ts'
 
 export interface LoadedFacts {
   readonly platform: string
@@ -47,6 +48,7 @@ export interface Inspection {
   readonly bytes?: number
   readonly hooks: readonly string[]
   readonly onnx?: OnnxFacts
+  readonly savedModel?: SavedModelFacts
   readonly loaded?: LoadedFacts
   /** What is wrong, where it could not be loaded. */
   readonly reason?: string
@@ -83,7 +85,9 @@ export async function inspectModel(found: DiscoveredModel, options: InspectOptio
   }
   try {
     const onnx = spec.format === 'onnx' && spec.file !== undefined ? await readOnnxFacts(spec.file) : undefined
-    const facts = { ...known, ...(onnx === undefined ? {} : { onnx }) }
+    const savedModel = entry.runtime === 'tensorflow' ? await readSavedModelFacts(spec) : undefined
+    const files = { ...(onnx === undefined ? {} : { onnx }), ...(savedModel === undefined ? {} : { savedModel }) }
+    const facts = { ...known, ...files }
     try {
       const loaded = await load(entry, options.signal)
       return { ...facts, loaded: preparation === undefined ? loaded : { ...loaded, ...batchingOf(preparation) } }

@@ -10,6 +10,9 @@ import { installed } from '../../runtimes/tensorflow/native.ts'
 import { chooseSignature, parseOptions } from '../../runtimes/tensorflow/options.ts'
 import { readSavedModel } from '../../runtimes/tensorflow/saved-model.ts'
 import { createClient, valuesOf, type Protocol } from '../../src/client/index.ts'
+import { renderInspection } from '../../src/cli/inspect-output.ts'
+import { inspectModel } from '../../src/cli/inspection.ts'
+import { discover } from '../../src/repository/layout.ts'
 import { createServer } from '../../src/server/server.ts'
 import { silentLog } from '../../src/runtime/index.ts'
 import type { ModelSpec } from '../../src/runtime/index.ts'
@@ -131,6 +134,24 @@ describe.skipIf(shared === undefined)(`saved_model.pb${shared === undefined ? ` 
     })
   })
 
+  it('is inspected without TensorFlow', async () => {
+    const [found] = await discover(join(models, 'tfserving', 'saved_model_half_plus_two_cpu'), {
+      formats: ['tensorflow'],
+      defaults: { device: 'cpu', placement: 'auto', maxQueueSize: 100 },
+      log: silentLog,
+    })
+    if (found === undefined) throw new Error('nothing was found')
+    const registry = { forName: missing, forFormat: missing }
+    const inspection = await inspectModel(found, { registry, log: silentLog, signal: never })
+    expect(inspection.reason).toBe('no runtime')
+    const names = inspection.savedModel?.signatures.map(({ name }) => name)
+    const others = ['classify_x_to_y', 'regress_x2_to_y3', 'regress_x_to_y', 'regress_x_to_y2']
+    expect(names).toEqual(['serving_default', ...others])
+    const text = renderInspection(inspection, ['123'])
+    for (const name of others) expect(text).toContain(`signature_name ${name} (`)
+    expect(text).toMatch(/tags +serve/)
+  })
+
   it('names a signature and tags that are not there in the words of TensorFlow', async () => {
     const load = (options: ModelSpec['options']): Promise<unknown> =>
       tensorflow.load(specOf(half, options), silentLog, never)
@@ -185,6 +206,10 @@ describe.skipIf(shared === undefined)(`saved_model.pb${shared === undefined ? ` 
     await expect(tensorflow.load(specOf(copy), silentLog, never)).rejects.toThrow('is no SavedModel')
   })
 })
+
+function missing(): never {
+  throw new Error('no runtime')
+}
 
 describe('the choice of a package', () => {
   it('says the command where none is installed', () => {
