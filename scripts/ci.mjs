@@ -27,7 +27,8 @@ step('fresh clone', () =>
 step('Dockerfiles', () =>
   vitest(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'dockerfiles'], { SERVABLE_DOCKERFILES: '1' }),
 )
-for (const suite of ['trees', 'storage-servers', 'interop']) step(`${suite} suites`, () => external(suite))
+for (const suite of ['trees', 'tensorflow', 'storage-servers', 'interop'])
+  step(`${suite} suites`, () => external(suite))
 for (const version of nodeVersions) step(`tests on Node ${version}`, () => testsOnNode(version))
 rmSync(scratch, { recursive: true, force: true })
 console.log(`${passed} passed, ${failed} failed`)
