@@ -58,6 +58,8 @@ export interface LayersModel {
   readonly stateful: boolean
   predictOnBatch(inputs: TfTensor | readonly TfTensor[]): TfTensor | readonly TfTensor[]
   resetStates(): void
+  /** Of a `Sequential`: gives it its names. */
+  build(): void
 }
 
 interface Handler {

@@ -87,7 +87,7 @@ function modelOf(spec: ModelSpec, placed: FallbackSession, info: CompleteInfo): 
         ...{ device: 'cpu', device_reason: 'TensorFlow.js computes on the CPU', placement },
         placement_reason: placement === 'process' ? 'asked for' : 'the library has one state in each thread',
         ...{ instances, backend: info.backend, backend_reason: info.backendReason },
-        ...{ tfjs: info.libraryVersion, exported_with: info.origin },
+        ...{ tfjs: info.libraryVersion, ...(info.origin !== '' && { exported_with: info.origin }) },
       },
     },
     memoryBytes: placed.session.memoryBytes ?? info.memoryBytes * instances,

@@ -96,6 +96,7 @@ async function loadModel(
     }
     const modelTopology = withoutTraining(artifacts.modelTopology) as Artifacts['modelTopology'] // an object, as it was
     const model = await library.loadLayersModel({ load: () => Promise.resolve({ ...artifacts, modelTopology }) })
+    if (model.inputNames.length === 0) model.build()
     return { signature: layersSignature(model), executor: layersExecutor(model) }
   } catch (reason) {
     const text = `'${file}': TensorFlow.js cannot load it: ${messageOf(reason)}`

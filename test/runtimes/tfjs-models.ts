@@ -57,3 +57,24 @@ export function writeHalfPlusTwo(directory: string, more: Json = {}): string {
   }
   return writeGraph(directory, nodes, { a: 0.5, b: 2 }, { signature, ...more })
 }
+
+/** One layer, x · [[1], [10]] + 0.5, as Keras's `Sequential` writes it. */
+export function writeDense(directory: string, regularizer: Json | null = null): string {
+  const weights = [
+    { name: 'answer/kernel', shape: [2, 1], dtype: 'float32' },
+    { name: 'answer/bias', shape: [1], dtype: 'float32' },
+  ]
+  const config = {
+    ...{ name: 'answer', units: 1, activation: 'linear', use_bias: true, dtype: 'float32', trainable: true },
+    ...{ batch_input_shape: [null, 2], kernel_regularizer: regularizer },
+  }
+  return writeModel(directory, weights, Float32Array.of(1, 10, 0.5), {
+    format: 'layers-model',
+    modelTopology: {
+      class_name: 'Sequential',
+      config: { name: 'sequential', layers: [{ class_name: 'Dense', config }] },
+      keras_version: 'tfjs-layers 4.22.0',
+      backend: 'tensor_flow.js',
+    },
+  })
+}

@@ -12,7 +12,7 @@ import { shared, withoutShared } from '../paths.ts'
 import { describeContract } from './contract.ts'
 import { expectClose, readGolden } from './golden.ts'
 import { never, specOf as specOfFile } from './model-spec.ts'
-import { constant, node, placeholder, tensorInfo, writeGraph, writeHalfPlusTwo } from './tfjs-models.ts'
+import { constant, node, placeholder, tensorInfo, writeDense, writeGraph, writeHalfPlusTwo } from './tfjs-models.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'servable-tfjs-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
@@ -186,6 +186,26 @@ describe('graph models', () => {
       await Promise.all([1, 2, 3].map(() => model.predict({ inputs: [many] }, never)))
       clearInterval(counting)
       expect(turns).toBeGreaterThan(3)
+    })
+  })
+})
+
+describe('layers models', () => {
+  it.each([
+    ['as they are saved', null],
+    ['with what only training knows', { class_name: 'L2', config: { l2: 0.01 } }],
+  ])('are served %s', async (_title, regularizer) => {
+    await loaded(specOf(writeDense(folder(), regularizer)), async (model) => {
+      const { metadata } = model
+      expect(metadata).toMatchObject({
+        platform: 'tfjs_layers_model',
+        inputs: [{ name: 'answer_input', datatype: 'FP32', shape: [-1, 2] }],
+        outputs: [{ name: 'answer', datatype: 'FP32', shape: [-1, 1] }],
+      })
+      const inputs = [tensor('answer_input', 'FP32', [2, 2], Float32Array.of(1, 2, 3, 4))]
+      expect(await model.predict({ inputs }, never)).toEqual([
+        tensor('answer', 'FP32', [2, 1], Float32Array.of(21.5, 43.5)),
+      ])
     })
   })
 })
