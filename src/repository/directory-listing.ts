@@ -35,10 +35,13 @@ export async function listDirectory(directory: string): Promise<DirectoryListing
   const directories: string[] = []
   const brokenLinks: string[] = []
   const declarations: string[] = []
-  for (const name of (await readdir(directory)).toSorted()) {
+  const entries = await readdir(directory, { withFileTypes: true })
+  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const { name } = entry
     if (name.startsWith('.') || name.startsWith('__')) continue
     const path = join(directory, name)
-    const stats = await stat(path).catch(() => undefined)
+    // Most names are told with what they are; what a link leads to is not.
+    const stats = entry.isFile() || entry.isDirectory() ? entry : await stat(path).catch(() => undefined)
     const version = versionOf(name)
     if (stats === undefined) brokenLinks.push(name)
     else if (stats.isFile()) {

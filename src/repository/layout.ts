@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InferenceError, messageOf } from '../core/errors.ts'
+import { inLanes } from '../core/in-lanes.ts'
 import type { Log } from '../core/log.ts'
 import { declaredIn, yamlName } from './declarations.ts'
 import { candidateOfFile, listDirectory, stemOf, type Candidate, type DirectoryListing } from './directory-listing.ts'
@@ -107,12 +108,13 @@ function isModelDirectory({ declarations, versions, candidates }: DirectoryListi
   )
 }
 
+/** Of thousands: what is read at once lies in memory at once. */
+const directoriesAtOnce = 16
+
 async function repository(listing: DirectoryListing, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
   const bare = await Promise.all(listing.candidates.map((candidate) => bareModel(candidate, options)))
-  const inside = await Promise.all(
-    listing.directories.map(async (name) =>
-      nestedDirectory(await listDirectory(join(listing.directory, name)), options),
-    ),
+  const inside = await inLanes(listing.directories, directoriesAtOnce, async (name) =>
+    nestedDirectory(await listDirectory(join(listing.directory, name)), options),
   )
   const broken = listing.brokenLinks.map((name) => {
     const path = join(listing.directory, name)

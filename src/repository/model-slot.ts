@@ -58,7 +58,8 @@ export class ModelSlot {
   readonly #memory: SlotMemory
   /** The load that was asked for last and has not ended. */
   #loading: { readonly entry: ModelEntry; readonly turn: Turn; readonly done: Promise<ModelStatus> } | undefined
-  #abort = new AbortController()
+  /** Ends loads when the model is unloaded; made by the first one. */
+  #abort: AbortController | undefined
   /** The end of everything asked for so far. */
   #tail: Promise<unknown> = Promise.resolve()
 
@@ -133,6 +134,7 @@ export class ModelSlot {
   /** Loads, or joins the load of the same entry that is under way. Never throws. */
   load(entry: ModelEntry, signal: AbortSignal | undefined, turn = new Turn(false)): Promise<ModelStatus> {
     if (this.#loading?.entry === entry) return this.#loading.done
+    this.#abort ??= new AbortController()
     const aborted = this.#abort.signal
     if (this.#instance === undefined) this.#become('loading', 'waiting for its turn')
     const done = this.#next(async () => {
@@ -185,8 +187,8 @@ export class ModelSlot {
 
   /** Ends a load under way, refuses new calls at once, waits for running ones and closes the model. */
   unload(): Promise<void> {
-    this.#abort.abort(new InferenceError('cancelled', 'the model was unloaded while it loaded'))
-    this.#abort = new AbortController()
+    this.#abort?.abort(new InferenceError('cancelled', 'the model was unloaded while it loaded'))
+    this.#abort = undefined
     this.#loading = undefined
     const instance = this.#instance
     this.#instance = undefined

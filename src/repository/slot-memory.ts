@@ -12,10 +12,11 @@ export interface Residence {
   readonly leave: () => boolean
 }
 
+const claims = new WeakMap<LeasedModel, Claim>()
+
 export class SlotMemory {
   readonly #name: string
   readonly #budget: MemoryBudget | undefined
-  readonly #claims = new WeakMap<LeasedModel, Claim>()
   /** Of the last load. */
   #measured: Measured | undefined
 
@@ -40,7 +41,7 @@ export class SlotMemory {
   }
 
   settle(claim: Claim, instance: LeasedModel, { isPinned, isAwaited, leave }: Residence): void {
-    this.#claims.set(instance, claim)
+    claims.set(instance, claim)
     const { memoryBytes, metadata } = instance.handle.model
     // What lives in a process of its own was measured there; what others serve takes nothing.
     this.#measured = {
@@ -60,6 +61,6 @@ export class SlotMemory {
   }
 
   release(instance: LeasedModel): void {
-    this.#claims.get(instance)?.release()
+    claims.get(instance)?.release()
   }
 }

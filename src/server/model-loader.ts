@@ -42,7 +42,7 @@ export class ModelLoader implements RepositoryControl {
   /** Takes note of what the server itself loads. */
   begin(sources: readonly ServedModelSource[]): void {
     this.#remember(sources)
-    for (const name of new Set(sources.map(({ ref }) => ref.name))) this.#setLabels(name, sources)
+    for (const [name, own] of byName(sources)) this.#setLabels(name, own)
   }
 
   /** Versions that are gone from disk are unloaded once the others are loaded. */
@@ -174,6 +174,16 @@ export class ModelLoader implements RepositoryControl {
     this.#tails.set(name, tail)
     return done
   }
+}
+
+function byName(sources: readonly ServedModelSource[]): ReadonlyMap<string, readonly ServedModelSource[]> {
+  const groups = new Map<string, ServedModelSource[]>()
+  for (const source of sources) {
+    const group = groups.get(source.ref.name)
+    if (group === undefined) groups.set(source.ref.name, [source])
+    else group.push(source)
+  }
+  return groups
 }
 
 function keyOf({ ref }: ServedModelSource): string {
