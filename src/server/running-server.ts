@@ -125,7 +125,7 @@ export class Server {
     loader.begin(sources)
     this.#follower = followFiles(config, { finder: parts.finder, loader, log })
     this.#names = openNames({
-      ...{ config, log, repository: this.#repository, finder: parts.finder },
+      ...{ config, log, repository: this.#repository, local: { ...parts.local, environment: process.env } },
       ...{ signal: this.#abort.signal, share: membership?.names },
     })
     this.own = {

@@ -1,13 +1,12 @@
 /** Models that came by an id and a path: known from then on, loaded when somebody asks. */
 import { hostname } from 'node:os'
-import { InferenceError } from '../../core/errors.ts'
+import { InferenceError, messageOf } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import type { MeshModelInfo, MeshModelState, MeshModelStatus } from '../../grpc/model-mesh.ts'
 import type { ModelEntry } from '../../repository/entry.ts'
 import type { ModelRepository } from '../../repository/model-repository.ts'
 import type { ModelStatus } from '../../repository/status.ts'
-import { compareVersions } from '../../repository/version.ts'
-import type { ServedModelSource } from '../models.ts'
+import type { LocatedModel } from './mesh-entry.ts'
 
 /** So many models by request; each costs about a kilobyte before it is loaded. */
 const mostModels = 1_000_000
@@ -16,8 +15,8 @@ const version = '1'
 
 export interface MeshModelsParts {
   readonly repository: ModelRepository
-  /** The versions of the model at a path. @throws InferenceError that says what is wrong with the path or what lies there */
-  readonly find: (path: string, id: string) => Promise<readonly ServedModelSource[]>
+  /** Finds a model's files. @throws InferenceError that says what is wrong with the path or what lies there */
+  readonly locate: (id: string, info: MeshModelInfo, signal: AbortSignal) => Promise<LocatedModel>
   readonly log: Log
   /** Ends loads when the server closes. */
   readonly signal: AbortSignal
@@ -36,6 +35,8 @@ interface Registered {
   readonly info: MeshModelInfo
   readonly isAutoDeleted: boolean
   readonly entry: ModelEntry
+  /** Present once it was loaded. */
+  located: LocatedModel | undefined
   lastUsedTime: number
   /** Loads under way. */
   loads: number
@@ -77,8 +78,8 @@ export class MeshModels {
     if (this.#byId.size >= mostModels) {
       throw new InferenceError('resource_exhausted', `${mostModels} models are registered: unregister one first`)
     }
-    const known = { info, isAutoDeleted, lastUsedTime, loads: 0, changedMs: Date.now() }
-    const registered: Registered = { ...known, entry: this.#entry(id, info, () => registered.lastUsedTime) }
+    const known = { info, isAutoDeleted, lastUsedTime, located: undefined, loads: 0, changedMs: Date.now() }
+    const registered: Registered = { ...known, entry: this.#entry(id, () => registered) }
     this.#byId.set(id, registered)
     this.#parts.repository.register(registered.entry)
     this.#parts.log.info({ model: id, type: info.type, path: info.path }, 'model registered')
@@ -93,9 +94,15 @@ export class MeshModels {
 
   /** Refuses its next request, and lets those that run end. @returns false where it was not registered */
   forget(id: string): boolean {
-    if (!this.#byId.delete(id)) return false
-    this.#parts.log.info({ model: id }, 'model unregistered')
-    void this.#parts.repository.forget(id) // never rejects: a model that cannot be closed is logged
+    const known = this.#byId.get(id)
+    if (known === undefined) return false
+    this.#byId.delete(id)
+    const { repository, log } = this.#parts
+    log.info({ model: id }, 'model unregistered')
+    repository
+      .forget(id)
+      .then(() => known.located?.release())
+      .catch((reason: unknown) => log.warn({ model: id, reason: messageOf(reason) }, 'files of a model not released'))
     return true
   }
 
@@ -129,25 +136,25 @@ export class MeshModels {
   }
 
   /** Looks at the path when it is first loaded: to register a model costs nothing. */
-  #entry(id: string, info: MeshModelInfo, lastUsedTime: () => number): ModelEntry {
-    let found: ModelEntry | undefined
-    const find = async (): Promise<ModelEntry> => {
-      const sources = await this.#parts.find(info.path, id)
-      const newest = sources.toSorted((left, right) => compareVersions(left.ref.version, right.ref.version)).at(-1)
-      if (newest !== undefined) return newest.entry
-      throw new InferenceError('not_found', `model '${id}': there is no model at ${info.path}`)
+  #entry(id: string, of: () => Registered): ModelEntry {
+    const { locate, signal: closing } = this.#parts
+    const located = async (signal: AbortSignal): Promise<ModelEntry> => {
+      const known = of()
+      known.located ??= await locate(id, known.info, signal)
+      return known.located.entry
     }
-    const entry = async (): Promise<ModelEntry> => (found ??= await find())
     return {
       ref: { name: id, version },
       get runtime() {
-        return found?.runtime ?? ''
+        return of().located?.entry.runtime ?? ''
       },
-      source: info.path,
+      get source() {
+        return of().info.path
+      },
       isOptional: true,
-      unusedMs: () => Math.max(0, Date.now() - lastUsedTime()),
-      estimateBytes: async () => (await (await entry()).estimateBytes?.()) ?? 0,
-      load: async (signal) => (await entry()).load(signal),
+      unusedMs: () => Math.max(0, Date.now() - of().lastUsedTime),
+      estimateBytes: async () => (await (await located(closing)).estimateBytes?.()) ?? 0,
+      load: async (signal) => (await located(signal)).load(signal),
     }
   }
 }

@@ -7,14 +7,16 @@ import { isInside } from '../../repository/discovered-model.ts'
 import { isUri } from '../../storage/index.ts'
 import { AliasControl } from '../alias-control.ts'
 import type { ServeConfig } from '../config.ts'
-import type { ModelFinder } from '../configured-models.ts'
 import { Mesh, type MeshParts } from './mesh.ts'
 import type { MeshChange } from './mesh-change.ts'
+import { locate, type EntryParts } from './mesh-entry.ts'
+import { readModelKey } from './model-key.ts'
 import { NamesFile } from './names-file.ts'
 
 export interface NamesParts extends Pick<MeshParts, 'repository' | 'log' | 'signal' | 'share'> {
-  readonly config: Pick<ServeConfig, 'modelMeshApi' | 'modelControl' | 'namesFile'>
-  readonly finder: Pick<ModelFinder, 'at'>
+  readonly config: Pick<ServeConfig, 'modelMeshApi' | 'modelControl' | 'namesFile'> & EntryParts['config']
+  /** How models are found that come while the server runs. */
+  readonly local: Omit<EntryParts, 'config' | 'log'>
 }
 
 export interface OpenedNames {
@@ -62,7 +64,12 @@ export function openNames(parts: NamesParts): OpenedNames {
           ...parts,
           share,
           isTaken: (name) => aliases.get(name) !== undefined,
-          find: async (path, id) => parts.finder.at(await placeOf(directory, path === '' ? id : path), id),
+          locate: async (id, { type, path, key }, signal) => {
+            const model = { modelId: id, modelType: type, modelKey: key }
+            const isStored = hasStorage(key)
+            const modelPath = isStored ? path : await placeOf(directory, path === '' ? id : path)
+            return locate({ ...model, modelPath }, { ...parts.local, config, log }, signal)
+          },
         })
   return {
     aliases,
@@ -74,6 +81,12 @@ export function openNames(parts: NamesParts): OpenedNames {
     },
     close: () => mesh?.close(),
   }
+}
+
+/** True where the path is one in a store. @throws InferenceError `invalid_argument` for a malformed key */
+function hasStorage(key: string): boolean {
+  const { storageKey, storageParameters } = readModelKey(key)
+  return storageKey !== undefined || storageParameters !== undefined
 }
 
 /** @throws InferenceError `permission_denied` for what lies elsewhere; `not_found` for what is not there */

@@ -70,7 +70,7 @@ export async function startMesh(options: Partial<MeshParts> = {}): Promise<MeshD
     log: silentLog,
     signal: abort.signal,
     isTaken: () => false,
-    find: async (path, id) => {
+    locate: async (id, { path }) => {
       const load = async () => {
         loads.push(id)
         if (path.startsWith('slow')) await gate
@@ -81,7 +81,7 @@ export async function startMesh(options: Partial<MeshParts> = {}): Promise<MeshD
         )
         return { model, hooks: [] }
       }
-      return [{ ref: { name: id, version: '1' }, entry: { ref: { name: id, version: '1' }, runtime: 'test', load } }]
+      return { entry: { ref: { name: id, version: '1' }, runtime: 'test', load }, release: async () => undefined }
     },
     ...options,
   })
