@@ -59,7 +59,7 @@ export function createRestApp(options: RestOptions): FastifyInstance {
   addGenerateRoutes(app, door)
   addOpenAiRoutes(app, door)
   addManagementRoutes(app, door)
-  if (options.aliases !== undefined) addAliasRoutes(app, door, options.aliases)
+  if (door.aliases !== undefined) addAliasRoutes(app, door, door.aliases)
   addV1Routes(app, door)
   if (door.graphs !== undefined) addGraphRoutes(app, door, door.graphs)
   abortOn(options.signal, door)

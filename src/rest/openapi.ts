@@ -1,5 +1,6 @@
 /** The description of this API that `/openapi.json` serves: OpenAPI 3.1, every route. */
 import { dataTypes } from '../core/tensor.ts'
+import { aliasPaths, aliasSchemas } from './openapi-aliases.ts'
 import { extensionPaths } from './openapi-extensions.ts'
 import { graphPaths } from './openapi-graphs.ts'
 import { openAiPaths } from './openapi-openai.ts'
@@ -24,10 +25,15 @@ export interface DescribedNames {
   readonly graphs?: readonly string[] | undefined
   /** Models that answer OpenAI's requests. */
   readonly openAi?: readonly string[]
+  /** Models may have other names. */
+  readonly hasAliases?: boolean
 }
 
 /** The whole document. */
-export function describeApi(version: string, { graphs = [], openAi = [] }: DescribedNames = {}): Json {
+export function describeApi(
+  version: string,
+  { graphs = [], openAi = [], hasAliases = false }: DescribedNames = {},
+): Json {
   return {
     openapi: '3.1.0',
     info: {
@@ -48,11 +54,14 @@ export function describeApi(version: string, { graphs = [], openAi = [] }: Descr
       ...servicePaths,
       ...v2Paths(),
       ...extensionPaths(),
+      ...(hasAliases ? aliasPaths : {}),
       ...v1Paths(),
       ...openAiPaths(openAi),
       ...graphPaths(graphs),
     },
-    components: { schemas: { ...schemas, DataType: { type: 'string', enum: dataTypes } } },
+    components: {
+      schemas: { ...schemas, ...(hasAliases ? aliasSchemas : {}), DataType: { type: 'string', enum: dataTypes } },
+    },
   }
 }
 

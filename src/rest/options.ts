@@ -110,6 +110,7 @@ export interface Door {
   readonly refuseStatus: RefuseStatus
   readonly cloudEvents: CloudEventOptions
   readonly graphs: RestGraphs | undefined
+  readonly aliases: RestAliases | undefined
   readonly components: RestComponents | undefined
   readonly isLive: () => boolean
   readonly isDraining: () => boolean
@@ -130,6 +131,7 @@ export function openDoor(options: RestOptions): Door {
     refuseStatus: options.refuseStatus ?? 503,
     cloudEvents: options.cloudEvents ?? {},
     graphs: options.graphs,
+    aliases: options.aliases,
     components: options.components,
     isLive: options.isLive ?? (() => true),
     isDraining: options.isDraining ?? (() => false),

@@ -14,7 +14,14 @@ export function addServiceRoutes(app: FastifyInstance, door: Door): void {
     return reply.header('content-type', contentType).send(text)
   })
   get(app, '/openapi.json', (_request, reply) => {
-    sendJson(reply, describeApi(door.version, { graphs: door.graphs?.names, openAi: openAiNames(door) }))
+    sendJson(
+      reply,
+      describeApi(door.version, {
+        graphs: door.graphs?.names,
+        openAi: openAiNames(door),
+        hasAliases: door.aliases !== undefined,
+      }),
+    )
   })
   addDocsRoutes(app)
 }

@@ -57,6 +57,22 @@ describe('/openapi.json', () => {
   })
 })
 
+describe('aliases in the description', () => {
+  const described = describeApi('0.0.1', { hasAliases: true }) as typeof document
+
+  it('are there only where the server has them', () => {
+    expect(Object.keys(described.paths)).toContain('/v2/repository/aliases/{alias}')
+    expect(Object.keys(document.paths)).not.toContain('/v2/repository/aliases/{alias}')
+  })
+
+  it('are valid OpenAPI 3.1, with schemas that are there and used', async () => {
+    const { errors } = await new Validator().validate(JSON.parse(JSON.stringify(described)) as Record<string, unknown>)
+    expect(errors ?? []).toEqual([])
+    const named = new Set(refsIn(described).map((ref) => ref.replace('#/components/schemas/', '')))
+    expect([...named].toSorted()).toEqual(Object.keys(described.components.schemas).toSorted())
+  })
+})
+
 describe("OpenAI's routes in the description", () => {
   const described = describeApi('0.0.1', { openAi: ['llama', 'other'] }) as typeof document
   const own = Object.entries(described.paths).filter(([path]) => document.paths[path] === undefined)

@@ -44,6 +44,7 @@ export class NamesFile {
   readonly #isShared: boolean
   readonly #byKey = new Map<string, MeshChange>()
   #lines = 0
+  readonly #pending: MeshChange[] = []
   #tail: Promise<void> = Promise.resolve()
 
   /** @param isShared others write to it, too: it grows until one alone serves */
@@ -72,27 +73,30 @@ export class NamesFile {
 
   /** Returns once it is written, or that is given up: then it is logged, and the change holds until the server ends. */
   note(change: MeshChange): Promise<void> {
-    this.#tail = this.#tail.then(() => this.#write(change))
+    this.#keep(change)
+    this.#pending.push(change)
+    this.#tail = this.#tail.then(() => this.#write())
     return this.#tail
   }
 
-  async #write(change: MeshChange): Promise<void> {
-    this.#keep(change)
+  /** All that has come since the last write, at once. */
+  async #write(): Promise<void> {
+    const changes = this.#pending.splice(0)
+    if (changes.length === 0) return
     try {
       await mkdir(dirname(this.#path), { recursive: true })
       if (this.#isShared || this.#lines <= this.#byKey.size + mostOvertaken) {
-        await appendFile(this.#path, `${JSON.stringify(change)}\n`)
+        await appendFile(this.#path, linesOf(changes))
         return
       }
-      const lines = [...this.#byKey.values()].map((each) => `${JSON.stringify(each)}\n`)
-      await writeFile(`${this.#path}.new`, lines.join(''))
+      const all = [...this.#byKey.values()]
+      await writeFile(`${this.#path}.new`, linesOf(all))
       await rename(`${this.#path}.new`, this.#path)
-      this.#lines = lines.length
+      this.#lines = all.length
     } catch (reason) {
-      this.#log.error(
-        { file: this.#path, name: change.id, reason: messageOf(reason) },
-        'change not kept for the next start',
-      )
+      const [first] = changes
+      const fields = { file: this.#path, changes: changes.length, name: first?.id, reason: messageOf(reason) }
+      this.#log.error(fields, 'changes not kept for the next start')
     }
   }
 
@@ -109,6 +113,10 @@ export class NamesFile {
       throw new InferenceError('failed_precondition', `names file: ${messageOf(reason)}`, { cause: reason })
     }
   }
+}
+
+function linesOf(changes: readonly MeshChange[]): string {
+  return changes.map((change) => `${JSON.stringify(change)}\n`).join('')
 }
 
 function changeOf(line: string): MeshChange | undefined {
