@@ -12,8 +12,15 @@ import { ascii } from './json-string.ts'
 /** Which side of a model a tensor is on, as errors name it. */
 export type Role = 'input' | 'output'
 
-/** How an error names a tensor that may not have told its name yet. */
-export function labelOf(role: Role, name: string | undefined, index: number): string {
+/** By what an error names a tensor: text is made of it only where there is an error. */
+export interface Label {
+  readonly role: Role
+  readonly index: number
+  /** Undefined while the tensor has not told it. */
+  name: string | undefined
+}
+
+export function labelOf({ role, name, index }: Label): string {
   return name === undefined ? `'${role}s[${index}]'` : `${role} '${name}'`
 }
 
@@ -32,10 +39,11 @@ export const allowedDatatypes = `Input should be ${dataTypes
   .join(', ')} or 'BYTES' (or 'BF16' as binary data)`
 
 /** @throws InferenceError `invalid_argument` listing the datatypes there are */
-export function readDatatype(reader: JsonReader, label: string): DataType {
-  if (reader.peek() !== ascii.quote) throw invalid(`'datatype' of ${label} must be a string. ${allowedDatatypes}`)
+export function readDatatype(reader: JsonReader, label: Label): DataType {
+  if (reader.peek() !== ascii.quote)
+    throw invalid(`'datatype' of ${labelOf(label)} must be a string. ${allowedDatatypes}`)
   const text = reader.string()
-  if (!isDataType(text)) throw invalid(`${label} has the unknown datatype '${text}'. ${allowedDatatypes}`)
+  if (!isDataType(text)) throw invalid(`${labelOf(label)} has the unknown datatype '${text}'. ${allowedDatatypes}`)
   return text
 }
 
@@ -44,26 +52,27 @@ export function readDatatype(reader: JsonReader, label: string): DataType {
  *
  * @throws InferenceError `invalid_argument` for anything but non-negative integers, and where their product is no exact number
  */
-export function readShape(reader: JsonReader, label: string): readonly number[] {
+export function readShape(reader: JsonReader, label: Label): readonly number[] {
   if (reader.peek() !== ascii.openBracket)
-    throw invalid(`'shape' of ${label} must be an array of non-negative integers`)
+    throw invalid(`'shape' of ${labelOf(label)} must be an array of non-negative integers`)
   const shape: number[] = []
   let product = 1
   for (let open = reader.openArray(); open; open = reader.nextElement()) {
     const dimension = readDimension(reader)
     if (dimension === undefined) {
       throw invalid(
-        `'shape' of ${label} must be an array of non-negative integers, got ${reader.excerpt()} at [${shape.length}]`,
+        `'shape' of ${labelOf(label)} must be an array of non-negative integers, got ${reader.excerpt()} at [${shape.length}]`,
       )
     }
     shape.push(dimension)
     if (dimension > 0) product *= dimension
     if (product > Number.MAX_SAFE_INTEGER) {
       throw invalid(
-        `'shape' of ${label} causes total element count to exceed maximum size of ${Number.MAX_SAFE_INTEGER}, at [${shape.length - 1}]`,
+        `'shape' of ${labelOf(label)} causes total element count to exceed maximum size of ${Number.MAX_SAFE_INTEGER}, at [${shape.length - 1}]`,
       )
     }
-    if (shape.length > deepestData) throw invalid(`'shape' of ${label} has more than ${deepestData} dimensions`)
+    if (shape.length > deepestData)
+      throw invalid(`'shape' of ${labelOf(label)} has more than ${deepestData} dimensions`)
   }
   return shape
 }

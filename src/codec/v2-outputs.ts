@@ -45,7 +45,7 @@ export function readOutputs(reader: JsonReader): ReadonlyMap<string, RequestedOu
       else if (key === 'parameters') parameters = readParameters(reader)
       else reader.skipValue()
     }
-    if (name === undefined) throw invalid(`${labelOf('output', name, index)} lacks 'name'`)
+    if (name === undefined) throw invalid(`${labelOf({ role: 'output', name, index })} lacks 'name'`)
     if (outputs.has(name)) throw invalid(`output '${name}' already exists in request`)
     outputs.set(name, requestedOutput(name, parameters))
   }
@@ -66,8 +66,9 @@ function requestedOutput(name: string, parameters: ParameterMap | undefined): Re
 export function wantedClasses(
   outputs: ReadonlyMap<string, RequestedOutput> | undefined,
 ): ReadonlyMap<string, number> | undefined {
+  if (outputs === undefined) return undefined
   const wanted = new Map<string, number>()
-  for (const [name, { classes }] of outputs ?? []) if (classes !== undefined) wanted.set(name, classes)
+  for (const [name, { classes }] of outputs) if (classes !== undefined) wanted.set(name, classes)
   return wanted.size === 0 ? undefined : wanted
 }
 

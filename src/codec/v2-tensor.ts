@@ -6,8 +6,8 @@ import type { JsonReader } from './json-reader.ts'
 import { ascii } from './json-string.ts'
 import type { JsonWriter } from './json-writer.ts'
 import type { BinaryTail } from './v2-binary.ts'
-import { allowedDatatypes, labelOf, readData, readDatatype, readName, readShape } from './v2-fields.ts'
-import type { Role } from './v2-fields.ts'
+import { allowedDatatypes, readData, readDatatype, readName, readShape } from './v2-fields.ts'
+import type { Label, Role } from './v2-fields.ts'
 import { parametersOf, readParameters, takeSize, writeParameters } from './v2-parameters.ts'
 import type { ParameterMap } from './v2-parameters.ts'
 
@@ -28,7 +28,7 @@ export interface TensorEntry {
  * @throws InferenceError `invalid_argument` naming the tensor
  */
 export function readTensorEntry(reader: JsonReader, role: Role, index: number): TensorEntry {
-  let name: string | undefined
+  const label: Label = { role, index, name: undefined }
   let datatype: DataType | undefined
   let shape: readonly number[] | undefined
   let parameters: ParameterMap | undefined
@@ -38,14 +38,14 @@ export function readTensorEntry(reader: JsonReader, role: Role, index: number): 
   for (let open = reader.openObject(); open; open = reader.nextMember()) {
     switch (reader.key()) {
       case 'name':
-        name = readName(reader, role, index)
+        label.name = readName(reader, role, index)
         break
       case 'datatype':
-        datatype = readDatatype(reader, labelOf(role, name, index))
+        datatype = readDatatype(reader, label)
         data = undefined
         break
       case 'shape':
-        shape = readShape(reader, labelOf(role, name, index))
+        shape = readShape(reader, label)
         data = undefined
         break
       case 'parameters':
@@ -56,13 +56,14 @@ export function readTensorEntry(reader: JsonReader, role: Role, index: number): 
         dataAt = -1
         if (reader.isNull()) break
         dataAt = reader.pos
-        if (name === undefined || datatype === undefined || shape === undefined) reader.skipValue()
-        else data = readData(reader, role, name, datatype, shape)
+        if (label.name === undefined || datatype === undefined || shape === undefined) reader.skipValue()
+        else data = readData(reader, role, label.name, datatype, shape)
         break
       default:
         reader.skipValue()
     }
   }
+  const { name } = label
   if (name === undefined) throw invalid(`'${role}s[${index}]' lacks 'name'`)
   if (datatype === undefined) throw invalid(`${role} '${name}' lacks 'datatype'. ${allowedDatatypes}`)
   if (shape === undefined) throw invalid(`${role} '${name}' lacks 'shape'`)

@@ -24,19 +24,19 @@ export interface Call {
   context: RequestContext
   readonly timings: Timings
   /** When the answer is worth nothing any more, by the clock of `performance.now()`: the earliest of all limits. */
-  deadline?: number
+  deadline?: number | undefined
   /** Longest wait in the queue that the request asks for, in milliseconds, where a queue policy of the model counts it. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
   /** The version that ran; absent where none was found. */
-  ref?: Required<ModelRef>
+  ref?: Required<ModelRef> | undefined
   /** Rows that were given to the model; absent where it was not asked. */
   rows?: number | undefined
   /** The scheduler of the model counts its runs. */
-  isScheduled?: boolean
+  isScheduled?: boolean | undefined
   /** Its span: an observer that traces sets it when the request comes, and the context then tells it to the model. */
-  trace?: TraceContext
+  trace?: TraceContext | undefined
   /** Present where answers of the model are kept. */
-  cache?: CacheUse
+  cache?: CacheUse | undefined
 }
 
 /** What the response cache did for one call. */

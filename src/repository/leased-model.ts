@@ -83,17 +83,25 @@ export class LeasedModel implements Leasable {
     this.#handle = { ...this.#handle, served: servedMetadata(this.#ref, this.#loaded, versions) }
   }
 
-  async use<T>(work: (model: ModelHandle) => Promise<T>): Promise<T> {
+  /** Not an async function: it would cost each call a second promise and a turn of the microtasks. */
+  use<T>(work: (model: ModelHandle) => Promise<T>): Promise<T> {
     this.#leases += 1
+    let running: Promise<T>
     try {
-      return await work(this.#handle)
-    } finally {
-      this.#leases -= 1
-      if (this.#leases === 0) {
-        this.#idle?.()
-        if (this.#now !== undefined) this.#lastUse = this.#now()
-      }
+      running = work(this.#handle)
+    } catch (reason) {
+      this.#giveBack()
+      return rejected(reason)
     }
+    running.then(this.#giveBack, this.#giveBack) // before the caller hears of the end
+    return running
+  }
+
+  readonly #giveBack = (): void => {
+    this.#leases -= 1
+    if (this.#leases > 0) return
+    this.#idle?.()
+    if (this.#now !== undefined) this.#lastUse = this.#now()
   }
 
   /** Waits for the last lease, then closes the model. Called once, when no new lease can be had. Never throws. */
@@ -105,4 +113,9 @@ export class LeasedModel implements Leasable {
       log.warn({ model: this.#ref.name, version: this.#ref.version, reason: messageOf(reason) }, 'closing failed')
     }
   }
+}
+
+// An async function rejects with anything at all, as a model may throw anything.
+async function rejected(reason: unknown): Promise<never> {
+  throw reason
 }

@@ -41,13 +41,17 @@ export interface AnswerHeaders {
   readonly given?: Readonly<Record<string, string>> | undefined
 }
 
-/** Writes a 200 with the body of an inference. */
-export async function sendInference(
+/**
+ * Writes a 200 with the body of an inference.
+ *
+ * @returns undefined where it is written at once: all but large ones that are compressed
+ */
+export function sendInference(
   reply: FastifyReply,
   context: HttpContext,
   body: Body,
   { headerLength, contentType, more, given: own }: AnswerHeaders,
-): Promise<void> {
+): Promise<void> | undefined {
   context.release()
   context.answered(body)
   const headers: string[] = ['Content-Type', contentType ?? (headerLength === undefined ? json : binary)]
@@ -59,18 +63,25 @@ export async function sendInference(
   const givenId = givenIdOf(given)
   if (givenId !== undefined) headers.push('x-request-id', givenId)
   const accepted = given['accept-encoding']
-  if (accepted !== undefined) {
-    const encoding = encodingFor(accepted)
-    const length = lengthOf(body)
-    if (encoding !== undefined && length >= compressedFrom) {
-      headers.push('Content-Encoding', encoding, 'Vary', 'Accept-Encoding')
-      const whole = body instanceof Uint8Array ? body : Buffer.concat(body, length)
-      const { sync, async } = compress[encoding]
-      write(reply, headers, length > compressedAsideFrom ? await async(whole, compression) : sync(whole, compression))
-      return
-    }
-  }
+  const encoding = accepted === undefined ? undefined : encodingFor(accepted)
+  if (encoding !== undefined && lengthOf(body) >= compressedFrom) return writeCompressed(reply, headers, body, encoding)
   write(reply, headers, body)
+  return undefined
+}
+
+function writeCompressed(
+  reply: FastifyReply,
+  headers: string[],
+  body: Body,
+  encoding: keyof typeof compress,
+): Promise<void> | undefined {
+  headers.push('Content-Encoding', encoding, 'Vary', 'Accept-Encoding')
+  const length = lengthOf(body)
+  const whole = body instanceof Uint8Array ? body : Buffer.concat(body, length)
+  const { sync, async } = compress[encoding]
+  if (length > compressedAsideFrom) return async(whole, compression).then((packed) => write(reply, headers, packed))
+  write(reply, headers, sync(whole, compression))
+  return undefined
 }
 
 /** Tells which revision answers by a response that is about to be opened, where the model has revisions. */

@@ -90,7 +90,8 @@ async function infer(door: Door, request: FastifyRequest<{ Params: ModelParams }
   try {
     const response = await door.dataPlane.infer(decoded.request, context)
     const { body, headerLength } = encodeV2Response(response, decoded.outputs)
-    await sendInference(reply, context, body, { headerLength, given: response.headers })
+    const sending = sendInference(reply, context, body, { headerLength, given: response.headers })
+    if (sending !== undefined) await sending
   } catch (reason) {
     sendError(door, reply, reason, context)
   }

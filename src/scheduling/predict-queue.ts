@@ -76,24 +76,21 @@ export class PredictQueue {
       return Promise.reject(refusal.error)
     }
     const rules = this.#rules.levels[level]
-    return new Promise((resolve, reject) => {
-      const waiting = new Waiting({
-        batch,
-        caller,
-        bucket,
-        rows,
-        order: this.#order,
-        arrivedMs: nowMs,
-        deadline,
-        sloDeadline: nowMs + this.#sloMs,
-        timeoutMs: rules === undefined ? Infinity : nowMs + timeoutOf(rules, options?.timeoutMs ?? deadline - nowMs),
-        onStart: options?.onStart,
-        resolve,
-        reject,
-      })
-      this.#order += 1
-      this.#enqueue(waiting, level)
+    const waiting = new Waiting({
+      batch,
+      caller,
+      bucket,
+      rows,
+      order: this.#order,
+      arrivedMs: nowMs,
+      deadline,
+      sloDeadline: nowMs + this.#sloMs,
+      timeoutMs: rules === undefined ? Infinity : nowMs + timeoutOf(rules, options?.timeoutMs ?? deadline - nowMs),
+      onStart: options?.onStart,
     })
+    this.#order += 1
+    this.#enqueue(waiting, level)
+    return waiting.answer
   }
 
   snapshot(): SchedulingSnapshot {

@@ -21,8 +21,6 @@ export interface Arrival {
   /** When its time in the queue is over; Infinity: never. */
   readonly timeoutMs: number
   readonly onStart: (() => void) | undefined
-  readonly resolve: (outputs: readonly Tensor[]) => void
-  readonly reject: (reason: unknown) => void
 }
 
 type State = 'waiting' | 'running' | 'done'
@@ -30,6 +28,10 @@ type State = 'waiting' | 'running' | 'done'
 /** Without making a signal. */
 export function isAborted(caller: Caller): boolean {
   return caller.isAborted ?? caller.signal.aborted
+}
+
+function ignore(): void {
+  // Replaced by the promise of the answer, before anybody can call it.
 }
 
 /** Listens to its own signal: no closures for each request. */
@@ -43,6 +45,8 @@ export class Waiting {
   readonly sloDeadline: number
   timeoutMs: number
   readonly onStart: (() => void) | undefined
+  /** The outputs, or why there are none. */
+  readonly answer: Promise<readonly Tensor[]>
   state: State = 'waiting'
   /** Came while nothing ran: it may show that predictions are wrong, and is not dropped for them. */
   isProbe = false
@@ -52,8 +56,8 @@ export class Waiting {
   /** The run that it shares. */
   run: MergedRun | undefined
   readonly #caller: Caller
-  readonly #resolve: (outputs: readonly Tensor[]) => void
-  readonly #reject: (reason: unknown) => void
+  #resolve: (outputs: readonly Tensor[]) => void = ignore
+  #reject: (reason: unknown) => void = ignore
   #onAbort: ((waiting: Waiting) => void) | undefined
 
   constructor(arrival: Arrival) {
@@ -67,8 +71,10 @@ export class Waiting {
     this.sloDeadline = arrival.sloDeadline
     this.timeoutMs = arrival.timeoutMs
     this.onStart = arrival.onStart
-    this.#resolve = arrival.resolve
-    this.#reject = arrival.reject
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
   }
 
   get isAborted(): boolean {
