@@ -129,12 +129,21 @@ export class Door {
     throw new InferenceError('not_found', text)
   }
 
-  /** An error as a mesh is told: NOT_FOUND for nothing but a model that is not here. */
+  /**
+   * An error as a mesh is told, and the clients of one: NOT_FOUND for nothing but a model that is not here, INTERNAL for one that
+   * failed to load.
+   */
   toldTo(at: CallPlace, error: InferenceError): InferenceError {
-    if (error.code !== 'not_found' || this.#isMeshModel === undefined) return error
+    const { code, message } = error
+    if (this.#meshNames === undefined || (code !== 'not_found' && code !== 'unavailable')) return error
     const { meshName } = at
-    if (meshName?.kind !== 'model' || !this.#isMeshModel(meshName.id)) return error
-    return new InferenceError('invalid_argument', error.message, { cause: error })
+    if (meshName === undefined) return error
+    if (code === 'unavailable') {
+      const hasFailed = this.#meshNames.hasFailed?.(meshName) === true
+      return hasFailed ? new InferenceError('internal', message, { cause: error }) : error
+    }
+    if (meshName.kind !== 'model' || this.#isMeshModel?.(meshName.id) !== true) return error
+    return new InferenceError('invalid_argument', message, { cause: error })
   }
 
   /** True where {@link modelAt} can tell another name than the one given. */

@@ -15,6 +15,8 @@ export interface MeshNames {
    * @throws InferenceError `not_found` in ModelMesh's words
    */
   nameOf(name: MeshName): string
+  /** True for a model that failed to load: ModelMesh's clients read that as INTERNAL, where UNAVAILABLE is to be tried again. */
+  hasFailed?(name: MeshName): boolean
 }
 
 /**

@@ -63,6 +63,11 @@ export class Mesh implements MeshControl {
     return this.#models.has(id) ? virtual.active : id
   }
 
+  hasFailed({ kind, id }: MeshName): boolean {
+    const model = kind === 'model' ? id : this.#virtuals.get(id)?.active
+    return model !== undefined && this.#models.status(model).status === 'LOADING_FAILED'
+  }
+
   async registerModel(request: RegisterModel, signal: AbortSignal): Promise<MeshModelStatus> {
     const { modelId: id, modelInfo: info, loadNow, sync } = request
     const lastUsedTime = insertTime(request.lastUsedTime, loadNow)

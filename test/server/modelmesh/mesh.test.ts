@@ -57,10 +57,12 @@ describe('models', () => {
   })
 
   it('tell why they failed to load', async () => {
-    const { ask } = await startMesh()
+    const { ask, infer } = await startMesh()
     const failed = { status: 'LOADING_FAILED', errors: ['broken/1 is broken'] }
     expect(await ask('registerModel', register('a', 'broken/1', now))).toMatchObject(failed)
     expect(await ask('getModelStatus', { modelId: 'a' })).toMatchObject(failed)
+    const [code, text] = await refusal(infer('', { 'mm-model-id': 'a' }))
+    expect([code, text]).toEqual(['INTERNAL', expect.stringContaining('broken/1 is broken')])
   })
 
   it('are loaded while nobody waits, and whoever waits may leave', async () => {
