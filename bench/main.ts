@@ -1,5 +1,6 @@
 /** Program: `npm run bench`, every suite or those named; ratios between contenders of one run, bars beside them. */
 import { parseArgs } from 'node:util'
+import * as density from './density.ts'
 import * as graph from './graph.ts'
 import * as grpc from './grpc.ts'
 import * as health from './health.ts'
@@ -26,6 +27,7 @@ const suites: Readonly<Record<string, Suite>> = {
   start: start.run,
   scheduling: scheduling.run,
   rollout: rollout.run,
+  density: density.run,
   runtimes: runtimes.run,
 }
 
@@ -33,8 +35,8 @@ const help = `Usage: npm run bench -- [options]
 
   --suite <names>    ${Object.keys(suites).join(', ')}; several with commas; all where absent
   --only <text>      of the suites rest, grpc and runtimes, only the comparisons whose title has this text;
-                     of the suite scheduling, only the parts with these names, with commas
-  --seconds <n>      length of one measurement, 3 where absent; the suite rollout takes 20 times as long
+                     of the suites scheduling and density, only the parts with these names, with commas
+  --seconds <n>      length of one measurement, 3 where absent; the suites rollout and density take 20 times as long
   --rounds <n>       measurements of each contender, 3 where absent
   --strict           exit with status 1 where a bar is missed
 `
