@@ -184,7 +184,8 @@ export class DataPlane {
   }
 
   /** The same without what other processes have answered. */
-  ownStatistics(ref?: ModelRef): readonly ModelStatistics[] {
+  ownStatistics(asked?: ModelRef): readonly ModelStatistics[] {
+    const ref = asked && this.named(asked)
     const source = this.#statistics
     if (source === undefined) throw new InferenceError('unimplemented', 'statistics are not kept by this server')
     if (ref !== undefined) this.check(ref)
@@ -198,7 +199,7 @@ export class DataPlane {
 
   /** The version that a label names. @throws InferenceError `invalid_argument` where the model has no such label */
   labelled(model: string, label: string): Required<ModelRef> {
-    return this.#labels.resolve(model, label)
+    return this.#labels.resolve(this.named({ name: model }).name, label)
   }
 
   /** Changes trace settings, in every process. @throws InferenceError as {@link TraceSettings.update} */
@@ -206,6 +207,11 @@ export class DataPlane {
     if (this.#peers === undefined) return this.traceSettings.update(values, model)
     await this.#peers.updateTrace(values, model)
     return this.traceSettings.values(model)
+  }
+
+  /** The model behind another name for it; the same where it is its own. */
+  named(ref: ModelRef): ModelRef {
+    return this.#repository.named?.(ref) ?? ref
   }
 
   /** @throws InferenceError `not_found` */

@@ -27,7 +27,10 @@ function getModelStatus(door: Door, bytes: Buffer, context: GrpcContext): Uint8A
   const { name } = hostedRef(door, context, { name: given })
   if (name === '') throw new InferenceError('invalid_argument', 'ModelSpec has no name specified.')
   return encodeModelStatusResponse(
-    versionStatuses(door.dataPlane.models(), { name, ...(version === undefined ? {} : { version }) }),
+    versionStatuses(
+      door.dataPlane.models(),
+      door.dataPlane.named(version === undefined ? { name } : { name, version }),
+    ),
   )
 }
 

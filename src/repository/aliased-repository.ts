@@ -75,7 +75,6 @@ export class AliasedRepository implements Repository {
     return this.#models.close()
   }
 
-  /** The model behind a name; the name itself where it is that of a model, or of nothing. */
   named(ref: ModelRef): ModelRef {
     for (const names of this.#names) {
       const target = names.isEmpty ? undefined : names.first(ref.name)

@@ -32,6 +32,8 @@ export interface Repository {
   wake(ref: ModelRef): Promise<void> | undefined
   /** @throws InferenceError `not_found` */
   status(ref: ModelRef): ModelStatus
+  /** The model behind another name for it; the same where it is its own. */
+  named?(ref: ModelRef): ModelRef
   list(): readonly ModelStatus[]
   /** True where every model that was asked for is ready. */
   readonly isReady: boolean

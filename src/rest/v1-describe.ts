@@ -78,11 +78,13 @@ export function describeVersion(door: Door, ref: ModelRef): object {
 
 function statesOf({ dataPlane }: Door, ref: ModelRef): readonly object[] {
   try {
-    return versionStatuses(dataPlane.models(), ref).map(({ version, state, errorCode, errorMessage }) => ({
-      version,
-      state,
-      status: { error_code: errorCode, error_message: errorMessage },
-    }))
+    return versionStatuses(dataPlane.models(), dataPlane.named(ref)).map(
+      ({ version, state, errorCode, errorMessage }) => ({
+        version,
+        state,
+        status: { error_code: errorCode, error_message: errorMessage },
+      }),
+    )
   } catch (reason) {
     // Clients of both read this answer, each looks for its own words.
     const { code, message } = InferenceError.from(reason)

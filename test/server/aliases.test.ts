@@ -68,6 +68,11 @@ describe('aliases', () => {
       body: { predictions: [2, 3] },
     })
     expect(await call('GET', '/v2/models/sum/config')).toMatchObject({ status: 200 })
+    expect(await call('GET', '/v2/models/sum/stats')).toMatchObject({ body: { model_stats: [{ name: 'sum-1' }] } })
+    expect(await call('GET', '/v1/models/sum')).toMatchObject({
+      status: 200,
+      body: { ready: true, model_version_status: [{ version: '1', state: 'AVAILABLE' }] },
+    })
   })
 
   it('send a part of the requests to a canary', async () => {
