@@ -5,6 +5,7 @@ import { ResponseCache } from '../dataplane/response-cache.ts'
 import type { PlannedService } from '../kserve/index.ts'
 import type { ModelRepository } from '../repository/model-repository.ts'
 import { GraphCounts } from '../telemetry/graph-counts.ts'
+import { MeshCounts } from '../telemetry/mesh-counts.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { Observations } from '../telemetry/observations.ts'
 import type { PayloadLog } from '../telemetry/payload-log.ts'
@@ -15,6 +16,7 @@ import { endsWithin } from './closing.ts'
 import { payloadLogOf } from './components/payload-log.ts'
 import type { ServeConfig } from './config.ts'
 import { isControlled } from './control/access.ts'
+import { isMesh, meshSourceOf } from './modelmesh/mesh-source.ts'
 import type { RunningCalls } from './running-calls.ts'
 import { tracingOf } from './tracing.ts'
 import { version } from './version.ts'
@@ -48,6 +50,8 @@ export function observe(config: ServeConfig, { repository, calls, services, log 
   const tracing = tracingOf(config, process.env, log)
   const payloads = payloadLogOf(config, services, log, isControlled(config))
   const misses = new Observations(durationBounds)
+  const mesh = isMesh(config) ? new MeshCounts() : undefined
+  if (mesh !== undefined) repository.onChange((status) => mesh.changed(status))
   const metrics = new Metrics({
     version,
     models: () => repository.list(),
@@ -56,6 +60,7 @@ export function observe(config: ServeConfig, { repository, calls, services, log 
     graphs: counts,
     revisions: () => repository.revisionCounts(),
     memory: { usage: () => repository.memory, misses },
+    mesh: mesh && meshSourceOf(mesh, config, repository, misses),
     spans: tracing?.exporter,
     payloads,
   })
@@ -72,6 +77,7 @@ export function observe(config: ServeConfig, { repository, calls, services, log 
       metrics,
       statistics,
       calls,
+      ...(mesh === undefined ? [] : [mesh]),
       ...(payloads === undefined ? [] : [payloads]),
     ],
     close: async (patienceMs) => {

@@ -9,6 +9,7 @@ import { Fetching } from './fetching.ts'
 import type { GivenGraphs } from './graphs/definition.ts'
 import type { Membership } from './membership.ts'
 import { findWithPlan, graphsWithPlan, modelsOf, planOf, planOptionsOf } from './manifests.ts'
+import { withCapacity } from './modelmesh/capacity.ts'
 import { findModels, importPlugins, pathsOf, registryOf, type ModelSources } from './models.ts'
 import { openLog } from './open-log.ts'
 import { Server } from './running-server.ts'
@@ -51,7 +52,7 @@ export async function openServer(
   }: ServerOptions,
   membership?: Membership,
 ): Promise<Server> {
-  const config: ServeConfig = { ...defaultConfig(), ...options, models: [] }
+  const config = withCapacity({ ...defaultConfig(), ...options, models: [] })
   const opened = openLog(config, log, membership?.logFields)
   const runtimes = [...ownRuntimes, ...(await importPlugins(config.runtime))]
   const fetching = new Fetching({ config, environment: process.env, log: opened.log, ...(signal && { signal }) })

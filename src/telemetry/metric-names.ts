@@ -121,6 +121,48 @@ export const metricNames = {
   nvMisses: { name: 'nv_cache_num_misses_per_model', help: 'Number of cache misses' },
   nvHitUs: { name: 'nv_cache_hit_duration_per_model', help: 'Time of cache hits, in microseconds' },
   nvMissUs: { name: 'nv_cache_miss_duration_per_model', help: 'Time of cache misses, in microseconds' },
+
+  // ModelMesh's.
+  mmInvoke: { name: 'modelmesh_invoke_model_milliseconds', help: 'Internal model server inference request time' },
+  mmRequest: { name: 'modelmesh_api_request_milliseconds', help: 'External inference request time' },
+  mmQueue: { name: 'modelmesh_req_queue_delay_milliseconds', help: 'Time spent in inference request queue' },
+  mmMiss: { name: 'modelmesh_cache_miss_milliseconds', help: 'Cache miss delay' },
+  mmLoad: { name: 'modelmesh_loadmodel_milliseconds', help: 'Time taken to load model' },
+  mmLoadFailure: { name: 'modelmesh_loadmodel_failure', help: 'Model load failures' },
+  mmUnload: { name: 'modelmesh_unloadmodel_milliseconds', help: 'Time taken to unload model' },
+  mmEvicted: { name: 'modelmesh_model_evicted', help: 'Count of model copy evictions' },
+  mmAge: {
+    name: 'modelmesh_age_at_eviction_milliseconds',
+    help: 'Time since model was last used when evicted',
+  },
+  mmSize: { name: 'modelmesh_loaded_model_size_bytes', help: 'Reported size of loaded model' },
+  mmLoaded: { name: 'modelmesh_models_loaded_total', help: 'Total number of models with at least one loaded copy' },
+  mmFailed: {
+    name: 'modelmesh_models_with_failure_total',
+    help: 'Total number of models with one or more recent load failures',
+  },
+  mmManaged: { name: 'modelmesh_models_managed_total', help: 'Total number of models managed' },
+  mmLru: {
+    name: 'modelmesh_instance_lru_seconds',
+    help: 'Last used time of least recently used model in pod (in secs since epoch)',
+  },
+  mmLruAge: {
+    name: 'modelmesh_instance_lru_age_seconds',
+    help: 'Last used age of least recently used model in pod (secs ago)',
+  },
+  mmCapacity: {
+    name: 'modelmesh_instance_capacity_bytes',
+    help: 'Effective model capacity of pod excluding unload buffer',
+  },
+  mmUsed: {
+    name: 'modelmesh_instance_used_bytes',
+    help: 'Amount of capacity currently in use by loaded models',
+  },
+  mmUsedShare: {
+    name: 'modelmesh_instance_used_bps',
+    help: 'Amount of capacity used in basis points (100ths of percent)',
+  },
+  mmModels: { name: 'modelmesh_instance_models_total', help: 'Number of model copies loaded in pod' },
 } as const satisfies Readonly<Record<string, Described>>
 
 export type MetricKey = keyof typeof metricNames

@@ -11,6 +11,7 @@ import { addGraphMetrics } from './graph-metrics.ts'
 import { addRevisionMetrics } from './revision-metrics.ts'
 import type { RevisionCount } from '../repository/model-repository.ts'
 import { addMemoryMetrics, type MemorySource } from './memory-metrics.ts'
+import { addMeshMetrics, type MeshSource } from './mesh-metrics.ts'
 import { kservePhase, metricNames } from './metric-names.ts'
 import { addModelMetrics, type ModelView } from './model-metrics.ts'
 import { ensure } from './observations.ts'
@@ -34,6 +35,7 @@ export interface MetricsOptions {
   /** What each revision of a model was given. */
   readonly revisions?: () => readonly RevisionCount[]
   readonly memory?: MemorySource
+  readonly mesh?: MeshSource | undefined
   readonly spans?: SpanCounts | undefined
   readonly payloads?: PayloadLog | undefined
 }
@@ -53,7 +55,18 @@ export class Metrics implements InferenceObserver {
   /** By the name that the caller gave, known or not; without the idle ones. */
   readonly #inFlight = new Map<string, { count: number }>()
 
-  constructor({ version, models, statistics, cache, graphs, revisions, memory, spans, payloads }: MetricsOptions) {
+  constructor({
+    version,
+    models,
+    statistics,
+    cache,
+    graphs,
+    revisions,
+    memory,
+    mesh,
+    spans,
+    payloads,
+  }: MetricsOptions) {
     this.#models = models
     this.#statistics = statistics
     this.#addRequestMetrics()
@@ -63,6 +76,7 @@ export class Metrics implements InferenceObserver {
     if (graphs !== undefined) addGraphMetrics(this.#registry, graphs)
     if (revisions !== undefined) addRevisionMetrics(this.#registry, revisions)
     if (memory !== undefined) addMemoryMetrics(this.#registry, memory, () => this.#views)
+    if (mesh !== undefined) addMeshMetrics(this.#registry, mesh, () => this.#views)
     if (spans !== undefined) addSpanMetrics(this.#registry, spans)
     if (payloads !== undefined) addPayloadMetrics(this.#registry, payloads)
     const build = new Gauge({

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { InferenceError } from '../../core/errors.ts'
+import type { ServeConfig } from '../config.ts'
 
 export interface Capacity {
   readonly capacityInBytes: number
@@ -52,6 +53,18 @@ export function capacityOf({ memoryBudget, environment, memoryLimit }: CapacityP
     ...(perModelConcurrency === 0 ? {} : { perModelConcurrency }),
     ...(runtimeVersion === undefined || runtimeVersion === '' ? {} : { runtimeVersion }),
   }
+}
+
+/**
+ * The settings of a runtime of a mesh: it holds itself to the memory that it tells the mesh.
+ *
+ * @throws InferenceError as {@link capacityOf}
+ */
+export function withCapacity(config: ServeConfig): ServeConfig {
+  if (config.modelMesh === undefined || config.memoryBudget !== undefined) return config
+  const { capacityInBytes } = capacityOf({ environment: process.env, memoryLimit: memoryLimit() })
+  // What leaves, and when, is for the mesh to say.
+  return { ...config, memoryBudget: capacityInBytes, churnSeconds: 0 }
 }
 
 /** A small container has no room for the usual buffer: half of it is for models then. */

@@ -6,6 +6,7 @@ import type { LoadedSize, MeshModel } from '../../grpc/model-runtime.ts'
 import type { ModelEntry } from '../../repository/entry.ts'
 import type { ModelRepository } from '../../repository/model-repository.ts'
 import type { LocatedModel } from './mesh-entry.ts'
+import { sessionBytes } from './model-sizes.ts'
 
 export interface RegisteredParts {
   readonly repository: ModelRepository
@@ -28,7 +29,7 @@ interface Registered {
   isListed: boolean
 }
 
-/** A model that says nothing of its memory takes so much at least: the mesh's unit. */
+/** A model that takes no memory here, as one of another server, counts as the mesh's unit. */
 const leastBytes = 8192
 
 export class RegisteredModels {
@@ -151,9 +152,15 @@ export class RegisteredModels {
     const { state, reason, memoryBytes } = await repository.load(watched, signal)
     if (signal.aborted) throw InferenceError.from(signal.reason)
     if (state !== 'ready') throw tried(failure, reason ?? `it is ${state}`)
-    const sizeInBytes = Math.max(leastBytes, memoryBytes === 0 ? await sizeOf(entry) : memoryBytes)
-    held.size = { sizeInBytes, maxConcurrency: Math.max(1, concurrency) }
+    held.size = { sizeInBytes: this.#sizeOf(memoryBytes), maxConcurrency: Math.max(1, concurrency) }
     return held.size
+  }
+
+  /** What it says of itself, and what models were seen to take beside. */
+  #sizeOf(memoryBytes: number): number {
+    if (memoryBytes === 0) return leastBytes
+    const overheadBytes = Math.max(sessionBytes, this.#parts.repository.memory?.overheadBytes ?? 0)
+    return Math.ceil(memoryBytes + overheadBytes)
   }
 
   #drop(id: string, held: Registered): Promise<void> {
@@ -182,10 +189,6 @@ export class RegisteredModels {
 /** The type is the mesh's own affair. */
 function isSame(one: MeshModel, other: MeshModel): boolean {
   return one.modelPath === other.modelPath && one.modelKey === other.modelKey
-}
-
-async function sizeOf(entry: ModelEntry): Promise<number> {
-  return (await entry.estimateBytes?.().catch(() => 0)) ?? 0
 }
 
 /** A load that was tried ends with none of the codes that say it was not. */

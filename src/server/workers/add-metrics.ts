@@ -10,10 +10,13 @@ export interface ProcessMetrics {
 
 /** Gauges that do not add. Where the rule is by name, each process tells the same or its own estimate. */
 const rules: readonly (readonly [RegExp, (values: readonly number[]) => number])[] = [
-  [/_ready$/, (values) => Math.min(...values)],
+  [/_(ready|lru_seconds)$/, (values) => Math.min(...values)],
   [/_info$/, (values) => Math.max(...values)],
   // What was measured or learned: the load that took longest, the slowest model, the largest batch.
-  [/_(seconds|secs|margin|ratio|batch_size|efficient_batch|alpha|beta|timestamp)$/, (values) => Math.max(...values)],
+  [
+    /_(seconds|secs|bps|margin|ratio|batch_size|efficient_batch|alpha|beta|timestamp)$/,
+    (values) => Math.max(...values),
+  ],
 ]
 
 /** CPU, memory, event loop, garbage collection: a sum over processes would hide the one in trouble. */
