@@ -58,7 +58,7 @@ export interface MeshDoor {
 }
 
 export async function startMesh(options: Partial<MeshParts> = {}): Promise<MeshDoor> {
-  const repository = new ModelRepository(silentLog)
+  const { repository = new ModelRepository(silentLog) } = options
   const abort = new AbortController()
   const closed: string[] = []
   const loads: string[] = []
@@ -81,7 +81,10 @@ export async function startMesh(options: Partial<MeshParts> = {}): Promise<MeshD
         )
         return { model, hooks: [] }
       }
-      return { entry: { ref: { name: id, version: '1' }, runtime: 'test', load }, release: async () => undefined }
+      return {
+        entry: { ref: { name: id, version: '1' }, runtime: 'test', estimateBytes: async () => 2 ** 20, load },
+        release: async () => undefined,
+      }
     },
     ...options,
   })
@@ -160,7 +163,7 @@ function named(id: string, onClose: () => void): Model {
       inputs: [{ name: 'x', datatype: 'INT32', shape: [1] }],
       outputs: [{ name: 'model', datatype: 'BYTES', shape: [1] }],
     },
-    memoryBytes: 1,
+    memoryBytes: 2 ** 20,
     maxBatchSize: 0,
     concurrency: 1000,
     predict: async () => {

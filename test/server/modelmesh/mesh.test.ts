@@ -1,5 +1,7 @@
 /** `mmesh.ModelMesh` as its clients call it, over a socket. */
 import { describe, expect, it } from 'vitest'
+import { silentLog } from '../../../src/core/log.ts'
+import { ModelRepository } from '../../../src/repository/model-repository.ts'
 import { handTimers } from '../../repository/hand-timers.ts'
 import { refusal, startMesh } from './mesh-door.ts'
 
@@ -77,6 +79,23 @@ describe('models', () => {
     release()
     expect(await patient).toEqual(status('LOADED'))
     expect(loads).toEqual(['a'])
+  })
+
+  it('leave for others in the order of their use, or of what was said of it', async () => {
+    const repository = new ModelRepository(silentLog, { budget: { bytes: 3.5 * 2 ** 20 } })
+    const { ask } = await startMesh({ repository })
+    const hoursAgo = (hours: number) => ({ lastUsedTime: Date.now() - hours * 3_600_000 })
+    await ask('registerModel', register('a', 'm', { ...now, ...hoursAgo(2) }))
+    await ask('registerModel', register('b', 'm', { ...now, ...hoursAgo(3) }))
+    await ask('registerModel', register('c', 'm', now))
+    const states = async (...ids: string[]) =>
+      Promise.all(ids.map(async (modelId) => (await ask('getModelStatus', { modelId }))['status']))
+    expect(await states('a', 'b', 'c')).toEqual(['LOADED', 'LOADED', 'LOADED'])
+    await ask('registerModel', register('d', 'm', now))
+    expect(await states('a', 'b', 'c', 'd')).toEqual(['LOADED', 'NOT_LOADED', 'LOADED', 'LOADED'])
+    await ask('ensureLoaded', { modelId: 'a' })
+    await ask('ensureLoaded', { modelId: 'b', sync: true })
+    expect(await states('a', 'b', 'c', 'd')).toEqual(['LOADED', 'LOADED', 'NOT_LOADED', 'LOADED'])
   })
 
   it('are no reason for the server not to be ready', async () => {
