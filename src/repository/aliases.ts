@@ -20,6 +20,9 @@ export interface Alias {
 /** Only a change from what is expected is made: from these targets, or from none. */
 export type Expected = readonly AliasTarget[] | null
 
+/** Far more than anybody has. */
+const [mostAliases, mostTargets] = [100_000, 100]
+
 interface Kept {
   readonly alias: Alias
   readonly split: TrafficSplit<AliasTarget>
@@ -60,13 +63,18 @@ export class Aliases {
   /**
    * Makes an alias, or changes it from the next request on.
    *
-   * @throws InferenceError `invalid_argument` without targets, or where no target has a weight; as {@link check}
+   * @throws InferenceError `invalid_argument` without targets, or where no target has a weight; `resource_exhausted` for too many;
+   *   as {@link check}
    */
   set(name: string, targets: readonly AliasTarget[], expected?: Expected): void {
     this.check(name, expected)
     const sum = targets.reduce((total, { weight }) => total + weight, 0)
     if (!(sum > 0 && targets.every(({ weight }) => weight >= 0) && Number.isFinite(sum))) {
       throw new InferenceError('invalid_argument', `alias '${name}': targets need weights of 0 or more, one above 0`)
+    }
+    if (targets.length > mostTargets || (this.#byName.size >= mostAliases && !this.#byName.has(name))) {
+      const text = `alias '${name}': a server has ${mostAliases} aliases at most, and each ${mostTargets} targets`
+      throw new InferenceError('resource_exhausted', text)
     }
     const shares = targets.map((target) => ({ target, percent: (target.weight / sum) * 100 }))
     this.#byName.set(name, { alias: { name, targets }, split: new TrafficSplit(shares) })

@@ -33,6 +33,9 @@ export interface VirtualChange {
   readonly released: readonly string[]
 }
 
+/** Far more than anybody has. */
+const mostVirtuals = 100_000
+
 /** Pure state: nothing is loaded here, and nothing waits. */
 export class VirtualModels {
   readonly #byId = new Map<string, VirtualModel>()
@@ -57,14 +60,15 @@ export class VirtualModels {
    * What would keep {@link set} from working, without a look at the target: so that nothing is registered in vain.
    *
    * @throws InferenceError in ModelMesh's words: `already_exists` for another owner, `failed_precondition` for another target
-   *   than expected, `not_found` for an update of nothing
+   *   than expected, `not_found` for an update of nothing; `resource_exhausted` where there are too many
    */
   check({ id, target, owner, isUpdate, expected }: TargetChange): void {
     const current = this.#byId.get(id)
     if (current === undefined) {
       if (expected !== undefined && expected !== target) throw refusal('failed_precondition', `vmodel ${id} not found`)
       if (isUpdate) throw refusal('not_found', `vmodel ${id} not found`)
-      return
+      if (this.#byId.size < mostVirtuals) return
+      throw refusal('resource_exhausted', `there are ${mostVirtuals} vmodels: delete one first`)
     }
     if (owner !== undefined && owner !== current.owner) {
       throw refusal('already_exists', `vmodel ${id} already exists with different owner "${current.owner ?? ''}"`)

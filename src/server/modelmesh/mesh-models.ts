@@ -8,8 +8,8 @@ import type { ModelRepository } from '../../repository/model-repository.ts'
 import type { ModelStatus } from '../../repository/status.ts'
 import type { LocatedModel } from './mesh-entry.ts'
 
-/** So many models by request; each costs about a kilobyte before it is loaded. */
-const mostModels = 1_000_000
+/** So many models by request; each costs about ten kilobytes before it is loaded. */
+const mostModels = 100_000
 /** A model of this API is what it is: another one has another id. */
 const version = '1'
 
