@@ -20,6 +20,7 @@ export async function renderBanner(server: Server, addresses: Addresses): Promis
   const statuses = server.dataPlane.models()
   const parts = [`\nREST  ${addresses.http}   (docs ${addresses.http}/docs, metrics ${addresses.http}/metrics)`]
   if (addresses.grpc !== undefined) parts.push(`gRPC  ${addresses.grpc}`)
+  if (addresses.mesh !== undefined) parts.push(`Mesh  ${addresses.mesh}`)
   parts.push(
     '',
     renderTable(statuses.map(rowOf), ['model', 'version', 'runtime', 'device', 'inputs → outputs', 'state', 'load']),

@@ -27,11 +27,11 @@ export async function runServe(args: readonly string[]): Promise<number> {
  */
 export async function serveUntilSignal(args: readonly string[]): Promise<number> {
   const { values: config } = readServeConfig(args, process.env)
-  const waits = config.control === 'on' || config.modelMeshApi !== undefined
+  const waits = config.control === 'on' || config.modelMeshApi !== undefined || config.modelMesh !== undefined
   if (config.models.length === 0 && config.file.length === 0 && !waits) {
     throw new InferenceError(
       'invalid_argument',
-      'nothing to serve: name a model file, a model directory or a directory of those, as in `servable serve ./models`; `servable demo` serves samples, and --control on waits for `servable apply`, --model-mesh-api for registerModel',
+      'nothing to serve: name a model file, a model directory or a directory of those, as in `servable serve ./models`; `servable demo` serves samples, and --control on waits for `servable apply`, --model-mesh-api for registerModel, --model-mesh for a mesh',
     )
   }
   const workers = config.workers === 'auto' ? usableCpus() : config.workers
