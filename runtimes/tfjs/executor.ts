@@ -54,7 +54,7 @@ async function withoutDisposal<T>(
   }
 }
 
-/** Texts of the library's loader are for training; what no run needs is left out. */
+/** Layers take their inputs in the order of the model. */
 export function layersExecutor(model: LayersModel): Executor {
   const { inputNames, outputNames } = model
   return async (inputs, wanted) => {
@@ -64,21 +64,6 @@ export function layersExecutor(model: LayersModel): Executor {
     if (model.stateful) model.resetStates() // one caller's sequence is not continued by the next
     return wanted.flatMap((name) => outputs[outputNames.indexOf(name)] ?? [])
   }
-}
-
-/**
- * A topology without what only training uses: Keras's `L2` regularizer, for one, is not known to the library.
- *
- * @param part any part of a `modelTopology`
- */
-export function withoutTraining(part: unknown): unknown {
-  if (Array.isArray(part)) return part.map(withoutTraining)
-  if (typeof part !== 'object' || part === null) return part
-  return Object.fromEntries(
-    Object.entries(part).map(([name, value]) => {
-      return [name, /_(regularizer|constraint)$/.test(name) ? null : withoutTraining(value)]
-    }),
-  )
 }
 
 function listOf(result: TfTensor | readonly TfTensor[]): readonly TfTensor[] {

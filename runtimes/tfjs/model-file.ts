@@ -16,7 +16,7 @@ const weightSchema = z.looseObject({
 })
 
 const schema = z.looseObject({
-  format: z.enum(['graph-model', 'layers-model']).optional(),
+  format: z.enum(['graph-model', 'layers-model']).nullish(),
   modelTopology: z.record(z.string(), z.unknown()),
   weightsManifest: z
     .array(z.looseObject({ paths: z.array(z.string().min(1)), weights: z.array(weightSchema) }))
@@ -109,7 +109,7 @@ function parse(file: string, text: string): ModelJson {
 
 /** Files of early converters name no format. */
 function kindOf(file: string, { format, modelTopology }: ModelJson): ModelFile['kind'] {
-  if (format !== undefined) return format === 'graph-model' ? 'graph' : 'layers'
+  if (format !== undefined && format !== null) return format === 'graph-model' ? 'graph' : 'layers'
   if (Array.isArray(modelTopology['node'])) return 'graph'
   if ('model_config' in modelTopology || 'class_name' in modelTopology) return 'layers'
   throw broken(`'${file}': modelTopology has neither nodes (a graph model) nor model_config (a layers model)`)

@@ -1,9 +1,10 @@
 /** A TensorFlow.js model in the thread or process where it lives. */
 import { InferenceError, messageOf } from '../../src/runtime/index.ts'
 import type { Batch, Session, Tensor } from '../../src/runtime/index.ts'
-import { graphExecutor, layersExecutor, withoutTraining, type Executor } from './executor.ts'
+import { graphExecutor, layersExecutor, type Executor } from './executor.ts'
+import { readable } from './keras-topology.ts'
 import { openLibrary, type Backend, type Core, type Library } from './library.ts'
-import { readModelFile, type Artifacts, type ModelFile } from './model-file.ts'
+import { readModelFile, type ModelFile } from './model-file.ts'
 import type { TfjsOptions } from './options.ts'
 import type { Packages } from './packages.ts'
 import { graphSignature, layersSignature, type Signature } from './signature.ts'
@@ -94,11 +95,11 @@ async function loadModel(
       const model = await library.loadGraphModel({ load: () => Promise.resolve(artifacts) })
       return { signature: graphSignature(artifacts, model), executor: graphExecutor(core, model) }
     }
-    const modelTopology = withoutTraining(artifacts.modelTopology) as Artifacts['modelTopology'] // an object, as it was
-    const model = await library.loadLayersModel({ load: () => Promise.resolve({ ...artifacts, modelTopology }) })
+    const model = await library.loadLayersModel({ load: () => Promise.resolve(readable(artifacts)) })
     if (model.inputNames.length === 0) model.build()
     return { signature: layersSignature(model), executor: layersExecutor(model) }
   } catch (reason) {
+    if (reason instanceof InferenceError) throw reason
     const text = `'${file}': TensorFlow.js cannot load it: ${messageOf(reason)}`
     throw new InferenceError('failed_precondition', text, { cause: reason })
   }

@@ -78,3 +78,46 @@ export function writeDense(directory: string, regularizer: Json | null = null): 
     },
   })
 }
+
+/** The same of two inputs, `[a, b] · [[1], [10]] + 0.5`, as the converter writes what Keras 3 saved. */
+export function writeKeras3(directory: string, named: Json = { training: null }): string {
+  const policy = { module: 'keras', class_name: 'DTypePolicy', config: { name: 'float32' }, registered_name: null }
+  const layer = (className: string, name: string, nodes: readonly unknown[], config: Json) => {
+    return { class_name: className, name, inbound_nodes: nodes, config: { name, ...config } }
+  }
+  const input = (name: string) => layer('InputLayer', name, [], { batch_shape: [null, 1], dtype: 'float32' })
+  const from = (name: string) => ({
+    class_name: '__keras_tensor__',
+    config: { shape: [null, 1], dtype: 'float32', keras_history: [name, 0, 0] },
+  })
+  const layers = [
+    ...[input('a'), input('b')],
+    layer('Concatenate', 'both', [{ args: [[from('a'), from('b')]], kwargs: {} }], { dtype: policy, axis: -1 }),
+    layer('Dense', 'answer', [{ args: [from('both')], kwargs: named }], {
+      dtype: policy,
+      units: 1,
+      activation: 'linear',
+    }),
+  ]
+  const config = {
+    name: 'model',
+    layers,
+    input_layers: [
+      ['a', 0, 0],
+      ['b', 0, 0],
+    ],
+    output_layers: ['answer', 0, 0],
+  }
+  const weights = [
+    { name: 'model/answer/kernel', shape: [2, 1], dtype: 'float32' },
+    { name: 'model/answer/bias', shape: [1], dtype: 'float32' },
+  ]
+  return writeModel(directory, weights, Float32Array.of(1, 10, 0.5), {
+    format: 'layers-model',
+    modelTopology: {
+      keras_version: '3.15.1',
+      backend: 'tensorflow',
+      model_config: { class_name: 'Functional', config },
+    },
+  })
+}

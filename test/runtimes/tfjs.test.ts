@@ -12,7 +12,16 @@ import { shared, withoutShared } from '../paths.ts'
 import { describeContract } from './contract.ts'
 import { expectClose, readGolden } from './golden.ts'
 import { never, specOf as specOfFile } from './model-spec.ts'
-import { constant, node, placeholder, tensorInfo, writeDense, writeGraph, writeHalfPlusTwo } from './tfjs-models.ts'
+import {
+  constant,
+  node,
+  placeholder,
+  tensorInfo,
+  writeDense,
+  writeGraph,
+  writeHalfPlusTwo,
+  writeKeras3,
+} from './tfjs-models.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'servable-tfjs-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
@@ -207,6 +216,15 @@ describe('layers models', () => {
         tensor('answer', 'FP32', [2, 1], Float32Array.of(21.5, 43.5)),
       ])
     })
+  })
+
+  it('are served as Keras 3 writes them', async () => {
+    await loaded(specOf(writeKeras3(folder())), async (model) => {
+      const inputs = ['b', 'a'].map((name, index) => tensor(name, 'FP32', [1, 1], Float32Array.of(2 - index)))
+      expect(await model.predict({ inputs }, never)).toEqual([tensor('answer', 'FP32', [1, 1], Float32Array.of(21.5))])
+    })
+    const named = tfjs.load(specOf(writeKeras3(folder(), { mask: [true] })), silentLog, never)
+    await expect(named).rejects.toThrow("a layer of Keras 3 is called with 'mask'")
   })
 })
 

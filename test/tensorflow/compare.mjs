@@ -1,5 +1,5 @@
 /** Serves what train.py exported and compares all answers, over every protocol, to TensorFlow's. Prints `N passed, N failed`. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Client, credentials } from '@grpc/grpc-js'
@@ -20,7 +20,9 @@ let passed = 0
 let failed = 0
 
 await saveLayers(read('weights.json'), join(folder, 'layers'))
-const models = { layers: join(folder, 'layers') }
+const models = Object.fromEntries(
+  ['layers', 'graph', 'keras'].map((name) => [name, join(folder, name)]).filter(([, path]) => existsSync(path)),
+)
 if (installed('@tensorflow/tfjs-node') === undefined) {
   console.log('SavedModels are not served: @tensorflow/tfjs-node is not installed (scripts/install-tensorflow)')
 } else {

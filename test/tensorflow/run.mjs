@@ -1,5 +1,5 @@
 /**
- * Trains a model with TensorFlow, exports it, serves it, and compares what is answered to what TensorFlow itself predicts. Prints
+ * Trains a model with TensorFlow, exports and converts it, serves it, and compares what is answered to what TensorFlow itself predicts. Prints
  * `N passed, N failed`, or why it was skipped.
  *
  *     node test/tensorflow/run.mjs [build]
@@ -34,6 +34,10 @@ function main() {
   }
   const models = join(scratch, 'models')
   if (run(python, [join(here, 'train.py'), models]) !== 0) return 1
+  const converter = ['--no-deps', '-r', join(here, 'requirements-converter.txt')]
+  if (run(python, [...install, ...converter]) !== 0)
+    console.log('no converted models: tensorflowjs cannot be installed')
+  else if (run(python, [join(here, 'convert.py'), models]) !== 0) return 1
   return run(process.execPath, [join(here, 'compare.mjs'), models, build])
 }
 

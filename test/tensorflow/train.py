@@ -3,7 +3,7 @@
 Usage: train.py <folder>
 
 Written there: classifier/1 (a SavedModel with two signatures: numbers, and lines of text), exported/1 (Keras's own export),
-weights.json (of the layers, for TensorFlow.js) and golden.json.
+classifier.h5 (Keras's own file), weights.json (of the layers, for TensorFlow.js) and golden.json.
 """
 
 import json
@@ -96,6 +96,7 @@ def main():
     classifier = Classifier(model)
     classifier.export(FOLDER / "classifier" / "1")
     model.export(str(FOLDER / "exported" / "1"), verbose=False)
+    model.save(FOLDER / "classifier.h5")
     weights = [{"shape": weight.shape, "values": weight.flatten().tolist()} for weight in model.get_weights()]
     (FOLDER / "weights.json").write_text(json.dumps(weights))
     (FOLDER / "golden.json").write_text(json.dumps(list(cases(classifier))))
