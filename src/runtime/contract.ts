@@ -1,4 +1,5 @@
 /** The door `servable/runtime/contract`: what every runtime promises, as tests that any test runner can run. */
+import { setMaxListeners } from 'node:events'
 import { deepStrictEqual, fail, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import type { Batch, Model, ModelSpec, Runtime, TensorMetadata } from '../core/model.ts'
 import { silentLog } from '../core/log.ts'
@@ -51,6 +52,7 @@ export function describeContract({ describe, it }: TestRunner, title: string, su
 }
 
 const { signal: never } = new AbortController()
+setMaxListeners(0, never) // handed to any number of calls at once
 
 /** The suite, for runners of another kind. Each test loads the model and closes it. */
 export function contractTests(subject: ContractSubject): readonly ContractTest[] {
