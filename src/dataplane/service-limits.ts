@@ -17,10 +17,17 @@ const retryAfterMs = 1000
 /** The limits of models by their names; they may change while the server runs. */
 export class LimitTable {
   readonly #byName = new Map<string, Limit>()
+  #named: (name: string) => string = (name) => name
 
   /** @returns undefined where the model has none */
   of(model: string): Limit | undefined {
-    return this.#byName.get(model)
+    if (this.#byName.size === 0) return undefined
+    return this.#byName.get(model) ?? this.#byName.get(this.#named(model))
+  }
+
+  /** Has requests by another name of a model share its limits. */
+  follow(named: (name: string) => string): void {
+    this.#named = named
   }
 
   /** Calls that run keep the limits with which they came. */

@@ -128,6 +128,7 @@ export class Server {
       ...{ config, log, repository: this.#repository, local: { ...parts.local, environment: process.env } },
       ...{ signal: this.#abort.signal, share: membership?.names },
     })
+    parts.limits.follow((name) => this.#names.repository.named({ name }).name)
     this.own = {
       control: loader,
       names: (change, isReplay) => this.#names.apply(change, isReplay),

@@ -6,6 +6,17 @@ import { deferred } from '../repository/fake-models.ts'
 const never = new AbortController().signal
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
+describe('the limits of models', () => {
+  it('hold for the other names of a model, too', () => {
+    const table = new LimitTable()
+    table.follow((name) => (name === 'other' ? 'm' : name))
+    expect(table.of('other')).toBeUndefined()
+    table.set('m', { timeoutMs: 5 })
+    expect(table.of('other')).toBe(table.of('m'))
+    expect(table.of('third')).toBeUndefined()
+  })
+})
+
 describe('a limit of concurrency', () => {
   it('runs as many as it says, the others in the order in which they came', async () => {
     const limit = new Limit('m', { concurrency: 2 })
