@@ -1,10 +1,12 @@
 /** From what a mesh says of a model to an entry that the repository loads. */
 import { InferenceError } from '../../core/errors.ts'
+import type { Log } from '../../core/log.ts'
 import type { MeshModel } from '../../grpc/model-runtime.ts'
 import type { ModelEntry } from '../../repository/entry.ts'
 import { compareVersions } from '../../repository/version.ts'
 import type { ModelSources, ServedModelSource } from '../models.ts'
 import { readModelKey, type ModelKey } from './model-key.ts'
+import { differencesOf, readSchema, type ModelSchema } from './model-schema.ts'
 import { fetchMeshModel, type PlaceParts } from './model-place.ts'
 
 export interface EntryParts extends PlaceParts {
@@ -52,12 +54,31 @@ export async function locate(model: MeshModel, parts: EntryParts, signal: AbortS
       throw new InferenceError('failed_precondition', `model '${id}': there is no model at ${modelPath}`)
     }
     const { entry } = newest
+    const said = await readSchema(key.schemaPath)
     // What cannot be loaded has no runtime; its load tells why.
     if (entry.runtime === '') await entry.load(signal)
-    return { entry: { ...entry, ref: { name: id, version }, isOptional: true }, release: () => fetched.release() }
+    const named = { ...entry, ref: { name: id, version }, isOptional: true }
+    return {
+      entry: said === undefined ? named : compared(named, said, parts.log),
+      release: () => fetched.release(),
+    }
   } catch (reason) {
     await fetched.release()
     throw untried(reason, signal)
+  }
+}
+
+/** Tells where a model is not what is said of it: whoever asks it may rely on that. */
+function compared(entry: ModelEntry, said: ModelSchema, log: Log): ModelEntry {
+  return {
+    ...entry,
+    load: async (signal) => {
+      const loaded = await entry.load(signal)
+      for (const difference of differencesOf(said, loaded.model.metadata)) {
+        log.warn({ model: entry.ref.name, difference }, 'model is not as its schema says')
+      }
+      return loaded
+    },
   }
 }
 
