@@ -15,7 +15,7 @@ import { FallbackSession } from './fallback-session.ts'
 import { parseOptions, type TfjsOptions } from './options.ts'
 import { findPackages } from './packages.ts'
 import type { TfjsInfo, TfjsSessionOptions } from './session.ts'
-import type { Signature } from './signature.ts'
+import { renaming, type Signature } from './signature.ts'
 
 const sessionModule = new URL('./session.js', import.meta.url)
 
@@ -79,6 +79,7 @@ type CompleteInfo = TfjsInfo & { readonly signature: Pick<ModelMetadata, 'inputs
 function modelOf(spec: ModelSpec, placed: FallbackSession, info: CompleteInfo): Model {
   const placement = placementOf(spec)
   const { instances = 1, maxBatchSize = 0 } = spec
+  const rename = renaming(info.signature.inputs)
   return {
     metadata: {
       platform: `tfjs_${info.kind}_model`,
@@ -93,6 +94,7 @@ function modelOf(spec: ModelSpec, placed: FallbackSession, info: CompleteInfo): 
     memoryBytes: placed.session.memoryBytes ?? info.memoryBytes * instances,
     maxBatchSize,
     concurrency: instances,
+    ...(rename && { preprocess: (request) => Promise.resolve(rename(request)) }),
     predict: (batch, abort) => placed.run(batch, abort),
     ...(placed.session.onFailure && { onFailure: (listener) => placed.onFailure(listener) }),
     close: () => placed.close(),

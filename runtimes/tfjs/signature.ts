@@ -1,6 +1,6 @@
 /** Inputs and outputs of a model: a graph's signature, or what the library knows of the layers. */
 import { InferenceError } from '../../src/runtime/index.ts'
-import type { DataType, TensorMetadata } from '../../src/runtime/index.ts'
+import type { DataType, InferenceRequest, TensorMetadata } from '../../src/runtime/index.ts'
 import type { GraphModel, LayersModel, SymbolicTensor } from './library.ts'
 import type { Artifacts } from './model-file.ts'
 
@@ -43,6 +43,29 @@ export function layersSignature(model: LayersModel): Signature {
   }
 }
 
+/**
+ * Names of nodes for those of the signature: the library takes both.
+ *
+ * @returns undefined where both are the same
+ */
+export function renaming(
+  inputs: readonly TensorMetadata[],
+): ((request: InferenceRequest) => InferenceRequest) | undefined {
+  const names = new Map<string, string>()
+  for (const { name, graphName = '' } of inputs) {
+    const node = graphName.replace(/:0$/, '')
+    if (node !== '' && !inputs.some((input) => input.name === node)) names.set(node, name)
+  }
+  if (names.size === 0) return undefined
+  return (request) => {
+    if (!request.inputs.some(({ name }) => names.has(name))) return request
+    return {
+      ...request,
+      inputs: request.inputs.map((input) => ({ ...input, name: names.get(input.name) ?? input.name })),
+    }
+  }
+}
+
 function symbolic(name: string, tensor: SymbolicTensor | undefined, side: string): Described {
   const { dtype, shape } = tensor ?? {}
   const datatype = dtype === undefined ? undefined : byLibrary[dtype]
@@ -62,7 +85,9 @@ function readSide(side: unknown, what: string): Described[] {
     const { dtype } = info
     const datatype = typeof dtype === 'string' ? byTensorflow[dtype] : undefined
     if (datatype === undefined) throw unserved(label, String(dtype))
-    return [{ name, datatype, ...readShape(info['tensorShape'], label) }]
+    const graphName = info['name']
+    const known = { name, datatype, ...readShape(info['tensorShape'], label) }
+    return [typeof graphName === 'string' && graphName !== '' ? { ...known, graphName } : known]
   })
 }
 

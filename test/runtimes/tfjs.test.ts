@@ -89,6 +89,27 @@ describe('graph models', () => {
     })
   })
 
+  it('takes the names of nodes for those of the signature', async () => {
+    const signature = {
+      inputs: { given: tensorInfo('x:0', 'DT_FLOAT', [-1]) },
+      outputs: { y: tensorInfo('y:0', 'DT_FLOAT', [-1]) },
+    }
+    const named = writeHalfPlusTwo(folder(), { signature })
+    const server = await createServer({ models: { named }, log: silentLog, httpPort: 0, grpcPort: 0 })
+    try {
+      const { http } = await server.start()
+      for (const name of ['given', 'x', 'z']) {
+        const body = JSON.stringify({ inputs: [{ name, datatype: 'FP32', shape: [1], data: [3] }] })
+        const answer = await fetch(`${http}/v2/models/named/infer`, { method: 'POST', body })
+        const expected =
+          name === 'z' ? { error: expect.stringContaining("'z'") as string } : { outputs: [{ data: [3.5] }] }
+        expect(await answer.json()).toMatchObject(expected)
+      }
+    } finally {
+      await server.close()
+    }
+  })
+
   it('computes Booleans and integers in their datatypes', async () => {
     const nodes = [
       ...[placeholder('a', 'DT_INT32', [-1, 2]), placeholder('b', 'DT_INT32', [-1, 2])],
@@ -257,7 +278,7 @@ describe.skipIf(shared === undefined)(`third-party models${shared === undefined 
     const { cases } = JSON.parse(readFileSync(join(directory, 'golden.json'), 'utf8')) as Guesses
     await loaded(specOf(join(directory, 'model.json')), async (model) => {
       const { metadata } = model
-      expect(metadata.inputs).toEqual([{ name: 'inputs', datatype: 'BYTES', shape: [-1] }])
+      expect(metadata.inputs).toMatchObject([{ name: 'inputs', datatype: 'BYTES', shape: [-1] }])
       expect(metadata.outputs.map(({ name, datatype }) => `${name} ${datatype}`)).toEqual([
         'scores FP32',
         'classes BYTES',
