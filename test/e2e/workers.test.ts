@@ -135,6 +135,24 @@ spec: {predictor: {model: {modelFormat: {name: onnx}, storageUri: 'file://${iris
     expect(await cli.ended).toEqual({ status: 0, signal: null })
   })
 
+  it('leads aliases elsewhere in all workers, for one of several who want to, and in one that starts later', async () => {
+    const { cli, url } = await serve('--no-banner')
+    const path = `${url}/v2/repository/aliases/flower`
+    const body = JSON.stringify({ targets: [{ model: 'iris' }], expected: null })
+    const set = () => fetch(path, { method: 'PUT', body, headers: { connection: 'close' } })
+    const answers = await Promise.all(Array.from({ length: 6 }, set))
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409, 409, 409, 409, 409])
+    const model = `${url}/v2/models/flower/ready`
+    expect((await askEach(model)).map(({ status }) => status)).toEqual(Array(6).fill(200))
+    const [victim] = await childrenOf(cli)
+    const isBack = cli.logged('worker serves')
+    process.kill(victim ?? 0, 'SIGKILL')
+    await isBack
+    expect((await askEach(model, 10)).map(({ status }) => status)).toEqual(Array(10).fill(200))
+    await fetch(path, { method: 'DELETE', headers: { connection: 'close' } })
+    expect((await askEach(model)).map(({ status }) => status)).toEqual(Array(6).fill(404))
+  })
+
   it('shares the gRPC port', async () => {
     const { cli, url } = await serve('--no-banner')
     const address = String((await cli.logged('listening'))['grpc'])
