@@ -42,8 +42,8 @@ export class RegisteredModels {
   constructor(parts: RegisteredParts) {
     this.#parts = parts
     this.#endWatch = parts.repository.onChange(({ ref, state }) => {
-      const held = state === 'failed' ? this.#byId.get(ref.name) : undefined
-      // One that broke while it served is not here any more: the mesh is told so by the next request, and loads it again.
+      const held = state === 'ready' || state === 'loading' ? undefined : this.#byId.get(ref.name)
+      // One that broke while it served, or that others unload, is not here any more: the mesh is told so by the next request.
       if (held?.size !== undefined) void this.#drop(ref.name, held)
     })
   }

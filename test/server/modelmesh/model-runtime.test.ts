@@ -224,6 +224,18 @@ describe('NOT_FOUND', () => {
     expect(await Promise.all(codes)).toEqual(Array.from(codes, () => 'INVALID_ARGUMENT'))
   })
 
+  it('is told of a model that somebody else unloaded', async () => {
+    const { mesh, models, addresses } = await startRuntime('port')
+    await mesh.load('m', addSubPath, onnx)
+    const unloaded = await fetch(`${addresses.http}/v2/repository/models/m/unload`, { method: 'POST' })
+    expect(unloaded.status).toBe(200)
+    expect(await codeOf(mesh.infer('m'))).toBe('NOT_FOUND')
+    await mesh.unload('m')
+    expect(models()).toEqual([])
+    await mesh.load('m', addSubPath, onnx)
+    expect(await codeOf(mesh.infer('m'))).toBe('OK')
+  })
+
   it('is told of a model that broke while it served, so that it is loaded again', async () => {
     const gated = await gatedRuntime({ isGated: false })
     const { mesh, models } = await startRuntime('port', { runtimes: [gated.runtime] })
