@@ -8,7 +8,7 @@ import { choosePlacement, threadFileBytes } from './choose-placement.ts'
 import type { PlacementChoice } from './choose-placement.ts'
 import { measureHop } from './hop.ts'
 import { forget, keyOfFile, recall, remember } from './known-models.ts'
-import type { FileKey, KnownModel } from './known-models.ts'
+import type { KnownModel } from './known-models.ts'
 import { opensLater } from './opens-later.ts'
 import { nativeOptions } from './options.ts'
 import type { OnnxOptions } from './options.ts'
@@ -76,7 +76,7 @@ async function openAuto(loading: Loading): Promise<Measured> {
   return model
 }
 
-async function openKnown(loading: Loading, known: KnownModel, key: FileKey): Promise<Measured> {
+async function openKnown(loading: Loading, known: KnownModel, key: string): Promise<Measured> {
   const { placement, reason, parallelism, hopUs, timings } = known
   const session = await openIn(loading, placement, parallelism, timings)
   if (placement !== 'inline') {
@@ -86,7 +86,7 @@ async function openKnown(loading: Loading, known: KnownModel, key: FileKey): Pro
   return { ...inline(loading, session, pool, known, key), hopUs, info: infoOf(session), parallelism }
 }
 
-async function openMeasured(loading: Loading, key?: FileKey): Promise<Measured> {
+async function openMeasured(loading: Loading, key?: string): Promise<Measured> {
   if ((await sizeOf(loading)) >= threadFileBytes) {
     const reason = `its file is larger than ${threadFileBytes / 1e6} MB`
     const all = { threads: usableCpus(), instances: 1, reason: 'its file is too large to be opened twice' }
@@ -107,7 +107,7 @@ function openInline(
   loading: Loading,
   pool: PlacedSession,
   choice: PlacementChoice,
-  key: FileKey | undefined,
+  key: string | undefined,
 ): Promise<Measured> {
   return closingOnFailure([pool], async () => {
     const hopUs = await measureHop(pool, infoOf(pool))
@@ -122,7 +122,7 @@ function inline(
   session: PlacedSession,
   pool: PlacedSession,
   { inlineMaxBytes, reason }: Pick<PlacementChoice, 'inlineMaxBytes' | 'reason'>,
-  key: FileKey | undefined,
+  key: string | undefined,
 ): Placed {
   return inlineWithPool(session, pool, {
     maxBytes: inlineMaxBytes,

@@ -41,8 +41,8 @@ export class MemoryOverhead {
   }
 }
 
-/** Memory of this process outside of the heap of JavaScript, in bytes. */
+/** Memory of this process outside of the heap of JavaScript, which grows and shrinks as garbage does. In bytes. */
 export function residentBytes(): number {
-  const { rss, heapTotal, external } = process.memoryUsage()
-  return rss - heapTotal - external
+  const { rss, heapTotal } = process.memoryUsage()
+  return rss - heapTotal
 }

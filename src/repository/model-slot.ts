@@ -204,7 +204,11 @@ export class ModelSlot {
 
   #next<T>(step: () => Promise<T>): Promise<T> {
     const done = this.#tail.then(step)
-    this.#tail = done.catch(() => undefined)
+    // Without what came of it: a status holds on to its model.
+    this.#tail = done.then(
+      () => undefined,
+      () => undefined,
+    )
     return done
   }
 

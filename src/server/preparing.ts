@@ -1,8 +1,8 @@
 /** Between load and first caller: what a model's settings say about its preparation. */
-import { stat } from 'node:fs/promises'
 import type { Log } from '../core/log.ts'
 import type { Model, ModelSpec } from '../core/model.ts'
 import type { Preparing } from '../repository/load-model.ts'
+import { filePrint } from '../runtime/file-print.ts'
 import { prepare } from '../scheduling/preparation.ts'
 import type { Preparation } from '../scheduling/preparation-result.ts'
 
@@ -27,8 +27,7 @@ export async function prepareBySpec(
 ): Promise<Preparation> {
   const { ref, scheduling, maxBatchSize } = spec
   const runUs = model.metadata.parameters?.['run_us']
-  const print = await printOf(spec)
-  const before = prepared.get(spec)
+  const key = await keyOf(model, spec)
   const preparation = await prepare(
     model,
     {
@@ -38,20 +37,31 @@ export async function prepareBySpec(
       budgetMs: Math.min(mostBudgetMs, Math.max(leastBudgetMs, budgetOfAllMs / models)),
       ...(scheduling?.batching === undefined ? {} : { batching: scheduling.batching }),
       ...(typeof runUs === 'number' ? { knownRunMs: runUs / 1000 } : {}),
-      known: print !== undefined && before?.print === print ? before.preparation : undefined,
+      known: key === undefined ? undefined : prepared.get(key),
     },
     log,
     signal,
   )
-  if (print !== undefined) prepared.set(spec, { print, preparation })
+  if (key !== undefined) keep(key, preparation)
   return preparation
 }
 
-/** What was found at the last load of a model that comes and goes. */
-const prepared = new WeakMap<ModelSpec, { readonly print: string; readonly preparation: Preparation }>()
+/** What was found before of the files that were loaded last, by all that it depends on. */
+const prepared = new Map<string, Preparation>()
+/** A few hundred bytes each. */
+const mostPrepared = 10_000
 
-/** Another one as soon as the file is another one; undefined for models that are no single file. */
-async function printOf({ file }: ModelSpec): Promise<string | undefined> {
-  const stats = file === undefined ? undefined : await stat(file).catch(() => undefined)
-  return stats && [stats.dev, stats.ino, stats.size, stats.mtimeMs, stats.ctimeMs].join(' ')
+/** Undefined for models that are no single file. */
+async function keyOf({ metadata }: Model, spec: ModelSpec): Promise<string | undefined> {
+  const { file, device, placement, instances, maxBatchSize, scheduling, options } = spec
+  const print = file && (await filePrint(file))
+  const settings = [device, placement, instances, maxBatchSize, scheduling?.batching, options]
+  return print === undefined || print === '' ? undefined : JSON.stringify([print, metadata.platform, settings])
+}
+
+function keep(key: string, preparation: Preparation): void {
+  prepared.delete(key)
+  prepared.set(key, preparation)
+  const [oldest] = prepared.keys()
+  if (prepared.size > mostPrepared && oldest !== undefined) prepared.delete(oldest)
 }

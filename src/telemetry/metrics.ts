@@ -192,8 +192,9 @@ export class Metrics implements InferenceObserver {
       registers,
       collect: () => {
         inFlight.reset()
-        for (const { ref } of this.#models()) inFlight.set({ model: ref.name }, 0)
-        for (const [name, { count }] of this.#inFlight) inFlight.inc({ model: this.#known({ name }).name }, count)
+        const known = new Set(this.#views.map(({ status }) => status.ref.name))
+        for (const model of known) inFlight.set({ model }, 0)
+        for (const [name, { count }] of this.#inFlight) inFlight.inc({ model: known.has(name) ? name : '' }, count)
       },
     })
   }

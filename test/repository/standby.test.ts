@@ -1,4 +1,6 @@
 /** Models that nobody asks for are unloaded, and loaded again by the next request. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { silentLog } from '../../src/core/log.ts'
 import type { ModelEntry } from '../../src/repository/entry.ts'
@@ -170,6 +172,27 @@ describe('an idle model', () => {
 })
 
 describe('standby for want of memory', () => {
+  it('lets go of all that the model was', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void // V8's own, by the flag
+    const repository = new ModelRepository(silentLog, { timers: handTimers() })
+    const gone = await (async () => {
+      const models: FakeModel[] = []
+      const entry = fakeEntry('m', '1', () => {
+        const model = fakeModel(String(models.length))
+        models.push(model)
+        return Promise.resolve(model)
+      })
+      await repository.load(entry)
+      expect(repository.standBy(m, 'memory', 'others need the memory')).toBe(true)
+      return models.splice(0).map((model) => new WeakRef(model))
+    })()
+    await settled()
+    collect()
+    await settled()
+    collect()
+    expect(gone.map((model) => model.deref())).toEqual([undefined])
+  })
   it('drains and frees any loaded model, and refuses what is not loaded', async () => {
     const repository = new ModelRepository(silentLog, { timers: handTimers() })
     const { entry, models } = counted()

@@ -1,5 +1,5 @@
 /** Models that come back: opened as before, without being measured again. */
-import { copyFile, mkdtemp, rm, stat, utimes } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -50,13 +50,7 @@ describe('a model that is loaded again', () => {
       expect(after).toEqual(before)
     }
   })
-  it('is measured anew where its file is another one', async () => {
-    const file = await irisFile()
-    const before = await keyOfFile(file, {})
-    const { atime } = await stat(file)
-    await utimes(file, atime, new Date(1_000_000_000_000))
-    const after = await keyOfFile(file, {})
-    if (before === undefined || after === undefined) throw new Error('the file is there')
+  it('is known by its file and settings', () => {
     const model = {
       placement: 'pool',
       reason: 'a reason',
@@ -65,13 +59,24 @@ describe('a model that is loaded again', () => {
       timings: {},
       hopUs: 0,
     } as const
-    remember(before, model)
-    expect(recall(before)).toBe(model)
-    expect(recall(after)).toBeUndefined()
-    expect(recall(before)).toBeUndefined()
-    remember(after, model)
-    forget(after)
-    expect(recall(after)).toBeUndefined()
+    remember('a file', model)
+    expect([recall('a file'), recall('another')]).toEqual([model, undefined])
+    forget('a file')
+    expect(recall('a file')).toBeUndefined()
+  })
+  it('is another one where its file, its settings or what is beside it are others', async () => {
+    const [file, copy] = [await irisFile(), await irisFile()]
+    const key = await keyOfFile(file, { threads: 1 })
+    expect(key).toBeDefined()
+    expect(await keyOfFile(copy, { threads: 1 })).toBe(key)
+    expect(await keyOfFile(copy, { threads: 2 })).not.toBe(key)
+    await writeFile(`${copy}.data`, 'weights')
+    const beside = await keyOfFile(copy, { threads: 1 })
+    expect(beside).not.toBe(key)
+    await utimes(copy, 1, 1)
+    expect(await keyOfFile(copy, { threads: 1 })).not.toBe(beside)
+    await writeFile(file, 'another model')
+    expect(await keyOfFile(file, { threads: 1 })).not.toBe(key)
     expect(await keyOfFile(`${file}.gone`, {})).toBeUndefined()
   })
 })
