@@ -11,7 +11,7 @@ export interface Addresses {
   readonly http: string
   /** `127.0.0.1:8081`; absent where gRPC is off. */
   readonly grpc?: string
-  /** `unix:/mesh/grpc.sock`, `127.0.0.1:8085`; absent where no mesh has a door of its own. */
+  /** `unix:/mesh/grpc.sock`, `127.0.0.1:8085`; where a mesh manages models; absent without one. */
   readonly mesh?: string
 }
 

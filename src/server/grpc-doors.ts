@@ -26,13 +26,11 @@ export class GrpcDoors {
   /** @throws InferenceError `failed_precondition` where an address cannot be had: nothing listens then */
   async listen(host: string, port: number): Promise<Pick<Addresses, 'grpc' | 'mesh'>> {
     try {
-      const grpc = await this.#requests?.listen(host, port)
+      const taken = await this.#requests?.listen(host, port)
       if (this.#socket !== undefined) await this.#requests?.listenAt(this.#socket)
-      const mesh = await this.#mesh?.listen()
-      return {
-        ...(grpc === undefined ? {} : { grpc: `${urlHost(host)}:${grpc}` }),
-        ...(mesh === undefined ? {} : { mesh }),
-      }
+      const grpc = taken === undefined ? undefined : `${urlHost(host)}:${taken}`
+      const mesh = this.#mesh === undefined ? undefined : ((await this.#mesh.listen()) ?? grpc)
+      return { ...(grpc === undefined ? {} : { grpc }), ...(mesh === undefined ? {} : { mesh }) }
     } catch (reason) {
       await this.drain(0)
       throw reason

@@ -1,5 +1,7 @@
 /** The calls of a mesh to its runtime, in the orders in which ModelMesh makes them, on a port and on a Unix socket. */
+import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
+import { portOf } from '../../../src/server/addresses.ts'
 import { directoryWith } from '../../repository/directories.ts'
 import { gatedRuntime } from './gated-runtime.ts'
 import { addSub, addSubPath, codeOf, irisPath, onnx, startRuntime, ways } from './mesh-peer.ts'
@@ -277,6 +279,21 @@ describe('the data plane', () => {
   })
 })
 
+describe('one port', () => {
+  it('is for both, where the endpoint of the mesh is the port of gRPC', async () => {
+    const port = await freePort()
+    const { data, addresses } = await startRuntime('port', {
+      grpcPort: port,
+      httpPort: await freePort(),
+      modelMesh: { kind: 'port', port },
+    })
+    expect(addresses.mesh).toBe(addresses.grpc)
+    expect(await data.status()).toMatchObject({ status: 'READY' })
+    await data.load('m', addSubPath, onnx)
+    expect(await codeOf(data.infer('m'))).toBe('OK')
+  })
+})
+
 describe('predictModelSize', () => {
   it('goes by the size of the files, without loading them', async () => {
     const { mesh, models } = await startRuntime('port')
@@ -291,6 +308,14 @@ describe('predictModelSize', () => {
     expect(models()).toEqual([])
   })
 })
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const port = portOf(server)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
 
 function withEstimate({ runtime }: Awaited<ReturnType<typeof gatedRuntime>>, bytes: number) {
   return { ...runtime, estimateBytes: () => Promise.resolve(bytes) }
