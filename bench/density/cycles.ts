@@ -2,19 +2,16 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ServerProcess } from '../child.ts'
-import { message, modelOf, nested, node, text, value, weights } from '../onnx-file.ts'
 import { round, type Report } from '../report.ts'
 import { startServable } from '../servers.ts'
 import { mebibyte, quieten, withFolder } from './folder.ts'
+import { squareBytes, squareModel } from './square-model.ts'
 
 const count = 500
 /** Loads that compile code and fill buffers, which later ones use again. */
 const warmUp = 50
 /** Cycles whose median is taken: garbage comes and goes. */
 const window = 25
-/** Rows and columns of the one matrix. */
-const width = 1732
-const modelBytes = width * width * 4
 
 export function cycles(): Promise<Report> {
   return withFolder(async (folder) => {
@@ -47,8 +44,8 @@ async function measure(server: ServerProcess): Promise<Report> {
     ['most', round(Math.max(...resident) / mebibyte)],
   ]
   const ms = (performance.now() - started) / count
-  const title = `${count} loads and unloads of ${round(modelBytes / mebibyte)} MiB, ${round(ms)} ms each`
-  const verdicts = [{ name: 'memory grows by less than one model', isMet: last - first < modelBytes }]
+  const title = `${count} loads and unloads of ${round(squareBytes / mebibyte)} MiB, ${round(ms)} ms each`
+  const verdicts = [{ name: 'memory grows by less than one model', isMet: last - first < squareBytes }]
   return { title, head: ['unloaded', 'resident MiB'], rows, verdicts }
 }
 
@@ -60,18 +57,4 @@ async function control(server: ServerProcess, verb: 'load' | 'unload'): Promise<
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN
-}
-
-/** ModelProto of `x FP32[N,1732] → y FP32[N,1732]`. */
-function squareModel(): Uint8Array {
-  const data = Float32Array.from({ length: width * width }, (_, index) => (index % 1000) / 1e6)
-  return modelOf(
-    message(
-      node('MatMul', ['x', 'w'], 'y'),
-      text(2, 'square'),
-      weights('w', [width, width], data),
-      nested(11, value('x', ['N', width])),
-      nested(12, value('y', ['N', width])),
-    ),
-  )
 }
