@@ -45,7 +45,7 @@ export class DataPlane {
   constructor(repository: Repository, observers: readonly InferenceObserver[] = [], extensions: Extensions = {}) {
     this.#repository = repository
     this.#observers = observers
-    this.modelControl = new ModelControl(repository, extensions.control)
+    this.modelControl = new ModelControl(repository, extensions.control, extensions.uploads)
     this.logSettings = extensions.logSettings
     this.#statistics = extensions.statistics
     this.#forwardedHeaders = extensions.forwardedHeaders

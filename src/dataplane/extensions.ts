@@ -1,6 +1,7 @@
 /** What may be added to the data plane. */
 import type { VersionLabels } from '../repository/version-labels.ts'
 import type { Verb } from './call.ts'
+import type { Uploads } from './load-override.ts'
 import type { RepositoryControl } from './model-control.ts'
 import type { LogControl, Peers } from './peers.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -11,6 +12,8 @@ import type { StatisticsSource } from './statistics.ts'
 export interface Extensions {
   /** Loads and unloads on request. */
   readonly control?: RepositoryControl
+  /** Where files go that come with a load. */
+  readonly uploads?: Uploads
   readonly statistics?: StatisticsSource
   /** Levels of the log that callers may change. */
   readonly logSettings?: LogControl

@@ -3,15 +3,18 @@ import type { ServingConfig } from '../codec/tensorflow/reload-config.ts'
 import { InferenceError } from '../core/errors.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { ModelState, ModelStatus } from '../repository/status.ts'
+import { readOverride, type GivenOverride, type LoadOverride, type Uploads } from './load-override.ts'
 
 /** Loads and unloads by name; the server knows from where. */
 export interface RepositoryControl {
   /**
    * Looks for the versions of a model anew and loads each; an older instance serves meanwhile, and goes on where the
    * load fails.
-   * @throws InferenceError with the reason of the first failure
+   *
+   * @param override holds until the next load or unload of the model
+   * @throws InferenceError with the reason of the first failure; `invalid_argument` where the override is wrong
    */
-  load(name: string): Promise<void>
+  load(name: string, override?: LoadOverride): Promise<void>
   /** Drains and closes every version. @throws InferenceError where it was never served */
   unload(name: string): Promise<void>
   /** Serves exactly what is listed. @throws InferenceError with what is wrong with the list, or the reason of a failed load */
@@ -40,10 +43,13 @@ export type ControlParameters = Readonly<Record<string, unknown>>
 export class ModelControl {
   readonly #repository: Repository
   readonly #control: RepositoryControl | undefined
+  readonly #uploads: Uploads | undefined
 
-  constructor(repository: Repository, control: RepositoryControl | undefined) {
+  /** @param uploads where files go that come with a load; they are refused where it is absent */
+  constructor(repository: Repository, control: RepositoryControl | undefined, uploads?: Uploads) {
     this.#repository = repository
     this.#control = control
+    this.#uploads = uploads
   }
 
   /** True where models are loaded and unloaded on request. */
@@ -65,14 +71,18 @@ export class ModelControl {
   }
 
   /**
+   * @param parameters `config`, and with it `file:<version>/<path>`, as Triton's clients send them
    * @throws InferenceError `unavailable` where loading on request is off; `invalid_argument` for names and parameters;
-   *   `unimplemented` for overrides; the reason of a load that failed
+   *   the reason of a load that failed: what was loaded before goes on serving
    */
   async load(name: string, parameters: ControlParameters = {}): Promise<void> {
     const control = this.#enabled()
     checkName(name)
-    checkLoadParameters(name, parameters)
-    await control.load(name)
+    const given = readOverride(name, parameters)
+    const moment = this.#uploads?.now() ?? 0
+    if (given !== undefined && given.files.size > 0) return this.#loadUploaded(control, name, given)
+    await control.load(name, given && { config: given.config })
+    await this.#uploads?.dropBefore(name, moment)
   }
 
   /** @throws InferenceError `unavailable` where it is off; `invalid_argument` for names, parameters and unserved models */
@@ -83,7 +93,9 @@ export class ModelControl {
       if (key !== 'unload_dependents') throw invalid(`Unrecognized unload parameter '${key}' for model '${name}'`)
       if (typeof value !== 'boolean') throw invalid(`parameter 'unload_dependents' must be true or false`)
     }
+    const moment = this.#uploads?.now() ?? 0
     await control.unload(name)
+    await this.#uploads?.dropBefore(name, moment)
   }
 
   /**
@@ -94,6 +106,19 @@ export class ModelControl {
    */
   reload(configs: readonly ServingConfig[]): Promise<void> {
     return this.#enabled().reload(configs)
+  }
+
+  async #loadUploaded(control: RepositoryControl, name: string, { config, files }: GivenOverride): Promise<void> {
+    if (this.#uploads === undefined) throw new InferenceError('unimplemented', 'this server takes no files')
+    const moment = this.#uploads.now()
+    const directory = await this.#uploads.stage(name, files)
+    try {
+      await control.load(name, { config, directory })
+    } catch (reason) {
+      await this.#uploads.drop(directory)
+      throw reason
+    }
+    await this.#uploads.dropBefore(name, moment)
   }
 
   #enabled(): RepositoryControl {
@@ -115,39 +140,6 @@ function checkName(name: string): void {
   if (/[/\\]/.test(name) || name === '.' || name === '..') {
     throw invalid(`invalid model name '${name}', model name must not contain path traversal characters`)
   }
-}
-
-/** What can be wrong with overrides is told before that they are not taken. */
-function checkLoadParameters(model: string, parameters: ControlParameters): void {
-  const { config, ...others } = parameters
-  for (const [key, value] of Object.entries(others)) {
-    if (!key.startsWith('file:')) throw invalid(`Unrecognized load parameter '${key}' for model '${model}'`)
-    if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
-      throw invalid(`load parameter '${key}' must be the base64 text of a file`)
-    }
-  }
-  if (config !== undefined) checkConfig(config)
-  const [file] = Object.keys(others)
-  if (file !== undefined && config === undefined) {
-    throw invalid(`load parameter '${file}' is given without 'config': an override of files needs the model's config`)
-  }
-  if (config === undefined) return
-  throw new InferenceError(
-    'unimplemented',
-    `load parameter 'config': this server takes no overrides; change the files of model '${model}' and load it without parameters`,
-  )
-}
-
-function checkConfig(config: unknown): void {
-  if (typeof config !== 'string')
-    throw invalid(`load parameter 'config' must be a string that holds the config as JSON`)
-  try {
-    const parsed: unknown = JSON.parse(config)
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return
-  } catch (cause) {
-    throw new InferenceError('invalid_argument', 'Invalid config override: it is no valid JSON', { cause })
-  }
-  throw invalid('Invalid config override: it must be a JSON object')
 }
 
 function invalid(message: string): InferenceError {

@@ -7,6 +7,7 @@ import { readModelYaml } from './model-yaml.ts'
 import { mlflowName, readMlflowModel, readModelSettings, settingsName, type ForeignModel } from './python-servers.ts'
 import { readBatchingParameters } from './serving-config.ts'
 import { tritonModel } from './triton/declared.ts'
+import type { TritonConfig } from './triton/config-schema.ts'
 import { configName, readTritonConfig } from './triton/read-config.ts'
 
 export const yamlName = 'model.yaml'
@@ -19,12 +20,41 @@ const readers: Readonly<Record<string, Reader>> = {
   [settingsName]: async (path) => ofForeign(await readModelSettings(path)),
   'batching_params.pbtxt': async (path) => ({ yaml: await readBatchingParameters(path) }),
   [configName]: async (path, log) => {
-    const config = await readTritonConfig(path)
-    const { yaml, versions, warnings } = tritonModel(config, path)
-    for (const warning of warnings) log.warn({ path }, warning)
-    return { yaml, versions, config }
+    return ofTriton({ value: await readTritonConfig(path), source: path }, log)
   },
   [yamlName]: async (path) => ({ yaml: await readModelYaml(path) }),
+}
+
+/** A configuration of Triton that stands in no file of the model. */
+export interface GivenConfig {
+  readonly value: TritonConfig
+  /** Where it comes from, for messages. */
+  readonly source: string
+}
+
+function ofTriton({ value: config, source }: GivenConfig, log: Log): Omit<Declared, 'directory'> {
+  const { yaml, versions, warnings } = tritonModel(config, source)
+  for (const warning of warnings) log.warn({ path: source }, warning)
+  return { yaml, versions, config }
+}
+
+/**
+ * What a directory's files say, and above them what somebody has given in place of the `config.pbtxt`.
+ *
+ * @returns what is wrong with it where it is wrong
+ */
+export function overruled(
+  declared: readonly Declared[] | string,
+  given: GivenConfig | undefined,
+  directory: string,
+  log: Log,
+): readonly Declared[] | string {
+  if (given === undefined || typeof declared === 'string') return declared
+  try {
+    return [...declared, { ...ofTriton(given, log), directory }]
+  } catch (reason) {
+    return messageOf(reason)
+  }
 }
 
 function ofForeign({ yaml, version }: ForeignModel): Omit<Declared, 'directory'> {

@@ -4,13 +4,14 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import { inLanes } from '../core/in-lanes.ts'
 import type { Log } from '../core/log.ts'
-import { declaredIn, yamlName } from './declarations.ts'
+import { declaredIn, overruled, yamlName, type GivenConfig } from './declarations.ts'
 import { candidateOfFile, listDirectory, stemOf, type Candidate, type DirectoryListing } from './directory-listing.ts'
 import { discoveredModel, failed, type Declared, type DiscoveredModel, type ModelDefaults } from './discovered-model.ts'
 import { unservedReason } from './formats.ts'
 import { settingsName } from './python-servers.ts'
 import { isServingConfig, readServingConfig, type ServingModel } from './serving-config.ts'
 import type { VersionPolicy } from './triton/declared.ts'
+import { configName } from './triton/read-config.ts'
 import { compareVersions, versionOf } from './version.ts'
 
 export interface DiscoverOptions {
@@ -19,6 +20,8 @@ export interface DiscoverOptions {
   /** Name of the model, where exactly one is served. */
   readonly name?: string
   readonly defaults: ModelDefaults
+  /** In place of the `config.pbtxt` of the one model that is there. */
+  readonly config?: GivenConfig
   readonly log: Log
 }
 
@@ -170,10 +173,16 @@ async function modelFile(path: string, options: DiscoverOptions): Promise<readon
 }
 
 /** A file that is a model by itself, named after it; a model.yaml beside it would be another model's. */
-async function bareModel(candidate: Candidate, { formats, defaults }: DiscoverOptions): Promise<DiscoveredModel> {
+async function bareModel(
+  candidate: Candidate,
+  { formats, defaults, config, log }: DiscoverOptions,
+): Promise<DiscoveredModel> {
   const root = candidate.file ?? candidate.directory
+  const ref = { name: stemOf(candidate.name), version: '1' }
+  const declared = overruled([], config, candidate.directory, log)
+  if (typeof declared === 'string') return failed({ ref, root }, root, declared)
   const found = {
-    ref: { name: stemOf(candidate.name), version: '1' },
+    ref,
     root,
     listing: {
       directory: candidate.directory,
@@ -183,7 +192,7 @@ async function bareModel(candidate: Candidate, { formats, defaults }: DiscoverOp
       declarations: [],
       brokenLinks: [],
     },
-    declared: [],
+    declared,
   }
   return (
     (await discoveredModel(found, formats, defaults)) ?? failed(found, root, unservedReason(candidate.format, formats))
@@ -211,7 +220,8 @@ async function modelDirectory(
   only?: DirectoryListing,
 ): Promise<readonly DiscoveredModel[]> {
   const { directory, versions } = listing
-  const declared = await declaredIn(directory, listing.declarations, options.log)
+  const names = options.config === undefined ? listing.declarations : listing.declarations.filter(isKept)
+  const declared = overruled(await declaredIn(directory, names, options.log), options.config, directory, options.log)
   const given = typeof declared === 'string' ? [] : declared
   const name = given.findLast(({ yaml }) => yaml.name !== undefined)?.yaml.name ?? basename(directory)
   const alone = given.findLast(({ version }) => version !== undefined)?.version ?? '1'
@@ -234,6 +244,11 @@ async function modelDirectory(
   }
   if (found.length === 0 && versions.length === 0) options.log.warn({ path: directory }, 'directory holds no model')
   return found
+}
+
+/** True but for the file whose place a given configuration takes: it may be broken. */
+function isKept(name: string): boolean {
+  return name !== configName
 }
 
 /** What a model and one of its versions say together, or what is wrong with it. */

@@ -4,6 +4,7 @@ import { isAbsolute, resolve } from 'node:path'
 import type { ServingConfig, VersionPolicy } from '../codec/tensorflow/reload-config.ts'
 import { InferenceError, messageOf, type ErrorCode } from '../core/errors.ts'
 import { isInside } from '../repository/discovered-model.ts'
+import type { GivenConfig } from '../repository/declarations.ts'
 import { compareVersions } from '../repository/version.ts'
 import type { ServedModelSource } from './models.ts'
 
@@ -12,7 +13,7 @@ export interface ModelFinder {
   /** Looks anew for the models of the server. */
   readonly all: () => Promise<readonly ServedModelSource[]>
   /** The versions of the one model at a path, under a name of the caller's. */
-  readonly at: (path: string, name: string) => Promise<readonly ServedModelSource[]>
+  readonly at: (path: string, name: string, config?: GivenConfig) => Promise<readonly ServedModelSource[]>
   /** Files and directories outside of which nothing is served. */
   readonly roots: readonly string[]
 }

@@ -21,6 +21,8 @@ export interface Membership {
   /** Changes aliases and vmodels, and the models that came by name, in all of them. */
   readonly names: (change: MeshChange) => Promise<void>
   logControl(own: LogSettings): LogControl
+  /** Where the files go that callers upload; removed by who started this process. */
+  readonly uploads: string
   /** Fields of every log line. */
   readonly logFields: LogFields
 }

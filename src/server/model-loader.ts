@@ -1,9 +1,11 @@
 /** Loads and unloads models on request, from where the server's models come from. */
 import type { ServingConfig } from '../codec/tensorflow/reload-config.ts'
 import { InferenceError, messageOf } from '../core/errors.ts'
+import type { LoadOverride } from '../dataplane/load-override.ts'
 import type { RepositoryControl } from '../dataplane/model-control.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { ModelStatus } from '../repository/status.ts'
+import { tritonConfigOf } from '../repository/triton/read-config.ts'
 import type { VersionLabels } from '../repository/version-labels.ts'
 import { findConfigured, type ModelFinder } from './configured-models.ts'
 import type { ServedModelSource } from './models.ts'
@@ -46,9 +48,9 @@ export class ModelLoader implements RepositoryControl {
   }
 
   /** Versions that are gone from disk are unloaded once the others are loaded. */
-  load(name: string): Promise<void> {
+  load(name: string, override?: LoadOverride): Promise<void> {
     return this.#inTurn(name, async () => {
-      const sources = await this.#found(name)
+      const sources = await (override === undefined ? this.#found(name) : this.#overridden(name, override))
       if (sources.length === 0) {
         throw new InferenceError('not_found', `failed to load '${name}', no model of that name is in the served paths`)
       }
@@ -140,6 +142,20 @@ export class ModelLoader implements RepositoryControl {
         { cause: reason },
       )
     }
+  }
+
+  /** @throws InferenceError `invalid_argument` for the configuration; `not_found` where the files are not there */
+  async #overridden(name: string, { config: given, directory }: LoadOverride): Promise<readonly ServedModelSource[]> {
+    const source = `load parameter 'config' of model '${name}'`
+    const config = tritonConfigOf(given, source)
+    if (config.name !== undefined && config.name !== '' && config.name !== name) {
+      throw new InferenceError(
+        'invalid_argument',
+        `${source}: 'name' is '${config.name}'; leave it out, or give '${name}'`,
+      )
+    }
+    const root = directory ?? (await this.#found(name)).find((found) => found.root !== undefined)?.root
+    return root === undefined ? [] : this.#finder.at(root, name, { value: config, source })
   }
 
   /** The labels that the model's own files give. */

@@ -4,6 +4,7 @@ import { InferenceError } from '../core/errors.ts'
 import type { Model, ModelSpec, Runtime } from '../core/model.ts'
 import type { ModelRef } from '../core/inference.ts'
 import type { SchedulingOptions } from '../core/scheduling.ts'
+import type { GivenConfig } from '../repository/declarations.ts'
 import type { ModelEntry } from '../repository/entry.ts'
 import { failed, type DiscoveredModel } from '../repository/discovered-model.ts'
 import { discover, refOf } from '../repository/layout.ts'
@@ -29,6 +30,8 @@ export interface PlacedModel {
   readonly scheduling?: SchedulingOptions
   /** Without a request for so long it is unloaded until the next one. */
   readonly idleSeconds?: number
+  /** In place of its `config.pbtxt`, and above its model.yaml. */
+  readonly config?: GivenConfig
   /** Modules around the hooks of its model.yaml, absolute paths; each must lie in its `root`. */
   readonly hooks?: readonly { readonly path: string; readonly root: string }[]
 }
@@ -159,7 +162,7 @@ interface Paths extends Omit<PlacedModel, 'path'> {
 }
 
 async function fromPaths(
-  { paths, name, format, instances, scheduling, idleSeconds, hooks = [], environment, fetching }: Paths,
+  { paths, name, format, instances, scheduling, idleSeconds, hooks = [], environment, fetching, config: given }: Paths,
   config: ServeConfig,
   registry: RuntimeRegistry,
   log: Log,
@@ -169,6 +172,7 @@ async function fromPaths(
   const found = await discover(local, {
     formats: registry.formats,
     ...(name === undefined || local.length === 0 ? {} : { name }),
+    ...(given === undefined ? {} : { config: given }),
     defaults: {
       device,
       placement,

@@ -43,6 +43,7 @@ import { repositoryOptions } from './repository-options.ts'
 import { RunningCalls } from './running-calls.ts'
 import { leaveTerminationMessage } from './termination-log.ts'
 import { readTls } from './tls.ts'
+import { UploadDirectory } from './uploads.ts'
 import { version } from './version.ts'
 
 /** Left for closing once a drain is cut off, so that all of it stays within `drainSeconds`. */
@@ -87,6 +88,8 @@ export class Server {
   readonly #fetching: Fetching
   readonly #observing: Observing
   readonly #names: OpenedNames
+  readonly #uploads: UploadDirectory
+  readonly #ownsUploads: boolean
   readonly #isTls: boolean
   #isDraining = false
   #closing: Promise<void> | undefined
@@ -137,8 +140,11 @@ export class Server {
       logSettings,
       metrics: async () => (await metrics.expose()).text,
     }
+    this.#uploads = new UploadDirectory(membership?.uploads)
+    this.#ownsUploads = membership === undefined
     const planeParts: Extensions = {
       ...extensions,
+      uploads: this.#uploads,
       statistics,
       labels,
       responseCache,
@@ -347,6 +353,7 @@ export class Server {
     this.#grpc.close()
     this.#names.close()
     await this.#repository.close()
+    if (this.#ownsUploads) await this.#uploads.close()
     this.#components.close()
     await this.#predictorDoor.close()
     await this.#observing.close(Math.max(0, left() - graceMs))

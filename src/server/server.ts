@@ -62,7 +62,7 @@ export async function openServer(
   const { graphs, services } = graphsWithPlan({ graphs: ownGraphs, services: ownServices }, planned)
   const finder: ModelFinder = {
     all: () => find(models),
-    at: (path, name) => find({ [name]: path }),
+    at: (path, name, config) => find({ [name]: config === undefined ? path : { path, config } }),
     roots: [...pathsOf(models), ...pathsOf(planned === undefined ? [] : modelsOf(planned))],
   }
   const { httpHeaderForwardPattern: forwardedHeaders } = config

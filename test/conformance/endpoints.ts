@@ -153,8 +153,8 @@ export const divergences: readonly Divergence[] = [
   {
     behaviour: 'Loads with `config` or files in the request',
     theirs: 'Triton: override those in the repository',
-    ours: '501, once what can be wrong with them was told',
-    why: 'What is served is what lies in the served paths.',
+    ours: 'The same until the next load or unload; `model.yaml`, `config.pbtxt` and other descriptions cannot be sent as files',
+    why: 'They may name code to run; `config` says how a model is served.',
   },
   {
     behaviour: '`config.pbtxt` in a repository',

@@ -74,7 +74,14 @@ describe('the repository', () => {
     [{}, INVALID_ARGUMENT, 'model name is empty'],
     [{ repository_name: 'a', model_name: 'simple' }, UNIMPLEMENTED, 'repository_name'],
     [{ model_name: 'simple', parameters: { config: { int64_param: 1 } } }, INVALID_ARGUMENT, 'must be a string'],
-    [{ model_name: 'simple', parameters: { config: { string_param: '{}' } } }, UNIMPLEMENTED, 'no overrides'],
+    [
+      {
+        model_name: 'simple',
+        parameters: { config: { string_param: '{}' }, 'file:../a': { bytes_param: Buffer.from('a') } },
+      },
+      INVALID_ARGUMENT,
+      'relative to the model',
+    ],
     [
       { model_name: 'simple', parameters: { 'file:1/model.onnx': { bytes_param: Buffer.from('a') } } },
       INVALID_ARGUMENT,

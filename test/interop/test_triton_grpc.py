@@ -1,6 +1,8 @@
 """Triton's gRPC client: tritonclient.grpc and tritonclient.grpc.aio."""
 
 import asyncio
+import json
+import os
 import queue
 
 import numpy as np
@@ -257,6 +259,21 @@ def test_model_control(client):
     client.load_model("slow-5ms")
     assert client.is_model_ready("slow-5ms")
     assert state() == "READY"
+
+
+def test_load_with_config_and_files(client):
+    """A model that lies in no repository: its configuration and its file come with the load."""
+    path = os.path.join(os.path.dirname(__file__), "..", "fixtures", "models", "identity-fp32", "model.onnx")
+    with open(path, "rb") as file:
+        content = file.read()
+    config = json.dumps({"backend": "onnxruntime", "version_policy": {"specific": {"versions": [3]}}})
+    client.load_model("sent", config=config, files={"file:3/model.onnx": content, "file:4/model.onnx": content})
+    try:
+        assert client.is_model_ready("sent", "3")
+        assert not client.is_model_ready("sent", "4")
+    finally:
+        client.unload_model("sent")
+    assert not client.is_model_ready("sent")
 
 
 def test_log_and_trace_settings(client):

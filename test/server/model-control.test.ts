@@ -132,8 +132,15 @@ describe('the repository', () => {
     ['a config that is no object', { config: '[]' }, 400, 'Invalid config override'],
     ['an unknown parameter', { speed: 1 }, 400, `Unrecognized load parameter 'speed'`],
     ['a file that is no text', { config: '{}', 'file:1/model.onnx': 1 }, 400, 'base64'],
-    ['a config', { config: '{}' }, 501, 'no overrides'],
-    ['a config and a file', { config: '{}', 'file:1/model.onnx': 'YWJj' }, 501, 'no overrides'],
+    ['a config with an unknown field', { config: '{"max_batch_sise":4}' }, 400, `did you mean 'max_batch_size'`],
+    ['a config of another model', { config: '{"name":"other"}' }, 400, `'name' is 'other'`],
+    ['a config for a backend that is not here', { config: '{"backend":"python"}' }, 400, 'python is not here'],
+    ['a file that is no base64', { config: '{}', 'file:1/model.onnx': 'a?==' }, 400, 'no valid base64'],
+    ['a file outside of the model', { config: '{}', 'file:../model.onnx': 'YWJj' }, 400, 'relative to the model'],
+    ['an absolute path', { config: '{}', 'file:/1/model.onnx': 'YWJj' }, 400, 'relative to the model'],
+    ['a backslash', { config: '{}', 'file:1\\model.onnx': 'YWJj' }, 400, 'relative to the model'],
+    ['a file that names code', { config: '{}', 'file:model.yaml': 'YWJj' }, 400, 'cannot be uploaded'],
+    ['a file that is no model', { config: '{}', 'file:1/model.onnx': 'YWJj' }, 400, `failed to load 'add-sub'`],
   ])('refuses %s', async (_title, parameters, status, text) => {
     const { post } = await start({ models: await repository() })
     expect(await post(load, { parameters })).toEqual({ status, body: error(text) })

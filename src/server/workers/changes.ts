@@ -2,7 +2,7 @@
 import { InferenceError, messageOf } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import { keepChange, type MeshChange } from '../modelmesh/mesh-change.ts'
-import type { ControlCall, SettingsCall } from './messages.ts'
+import { loadOf, type ControlCall, type SettingsCall } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** What a change needs of a worker. */
@@ -89,7 +89,10 @@ export class Changes {
       const reload = this.#journal.findIndex(({ call }) => call.verb === 'reload')
       const missed = this.#journal.filter(
         (entry, index) =>
-          entry.sequence > sequence || entry.call.verb === 'objects' || (reload >= 0 && index >= reload),
+          entry.sequence > sequence ||
+          entry.call.verb === 'objects' ||
+          isOverride(entry.call) || // not what its own files say
+          (reload >= 0 && index >= reload),
       )
       for (const { call } of missed) await process.exchange.ask(call)
       for (const argument of this.#names.values()) {
@@ -139,5 +142,13 @@ function isOther(earlier: ControlCall, later: ControlCall): boolean {
   const isObjects = later.verb === 'objects'
   if ((earlier.verb === 'objects') !== isObjects) return true
   if (isObjects || later.verb === 'reload') return false
-  return earlier.verb === 'reload' || earlier.argument !== later.argument
+  return earlier.verb === 'reload' || nameOf(earlier) !== nameOf(later)
+}
+
+function isOverride({ verb, argument }: ControlCall): boolean {
+  return verb === 'load' && typeof argument === 'object'
+}
+
+function nameOf({ verb, argument }: ControlCall): unknown {
+  return verb === 'load' ? loadOf(argument)[0] : argument
 }

@@ -10,6 +10,7 @@ import type { FromWorker, Work } from './messages.ts'
 import { portsOf } from './ports.ts'
 import { afterEnd, type Slot } from './slot.ts'
 import { tellSteps } from './closing-steps.ts'
+import { UploadDirectory } from '../uploads.ts'
 import { WorkerProcess, type Addresses, type Ending } from './worker-process.ts'
 
 /** For closing beyond the drain, before a worker is killed. */
@@ -28,6 +29,7 @@ export class WorkerGroup {
   readonly #stop = new AbortController()
   readonly #conditions = new Conditions()
   readonly #heartbeats: Heartbeats
+  readonly #uploads = new UploadDirectory()
   #addresses: Addresses | undefined
   #models = 0
   #hasFailed = false
@@ -98,6 +100,7 @@ export class WorkerGroup {
     this.#abort()
     await Promise.all([...this.#processes].map((process) => process.leave(false, this.#patienceMs)))
     this.#heartbeats.close()
+    await this.#uploads.close()
   }
 
   /** Ends everything at once. */
@@ -238,7 +241,9 @@ export class WorkerGroup {
     this.#sequences.set(process, sequence)
     process.send({ kind: 'group', isReady: this.isReady })
     const { isPretty } = this.#options
-    process.send({ kind: 'start', worker: process.number, isFirst: process.isFirst, unloaded, settings, isPretty })
+    const { number: worker, isFirst } = process
+    const { path: uploads } = this.#uploads
+    process.send({ kind: 'start', worker, isFirst, unloaded, settings, isPretty, uploads })
     process.isJoined = process.isFirst
   }
 

@@ -1,6 +1,7 @@
 /** What the primary and its workers say to each other, checked where it arrives. */
 import { z } from 'zod'
 import { InferenceError, type ErrorCode } from '../../core/errors.ts'
+import type { LoadOverride } from '../../dataplane/load-override.ts'
 
 const codes = [
   'invalid_argument',
@@ -24,7 +25,7 @@ const failureSchema = z.object({ code: z.enum(codes), message: z.string() })
 const controlSchema = z.object({
   kind: z.literal('control'),
   verb: z.enum(['load', 'unload', 'reload', 'objects', 'names']),
-  /** Name of the model; the configurations of a reload; the state of all objects; a change of names. */
+  /** Name of the model, and for a load an {@link LoadOverride}; the configurations of a reload; the state of all objects; a change of names. */
   argument: z.unknown(),
 })
 /** A change of settings that callers may make, by Triton's names. */
@@ -78,6 +79,8 @@ const startSchema = z.object({
   unloaded: z.array(z.string()),
   /** Settings that callers have changed. */
   settings: z.array(settingsSchema),
+  /** Where the files go that callers upload; the primary removes them. */
+  uploads: z.string(),
   isPretty: z.boolean(),
 })
 
@@ -118,6 +121,13 @@ export type Snapshot = z.infer<typeof snapshotSchema>
 export type Start = z.infer<typeof startSchema>
 export type ToWorker = z.infer<typeof toWorkerSchema>
 export type FromWorker = z.infer<typeof fromWorkerSchema>
+
+/** What a load is told: `name`, or `{name, override}` as a worker's data plane of this very version has checked it. */
+export function loadOf(argument: unknown): readonly [name: string, override?: LoadOverride] {
+  if (typeof argument === 'string') return [argument]
+  const { name, override } = argument as { readonly name: string; readonly override: LoadOverride }
+  return [name, override]
+}
 
 /** @returns undefined for what is no message of ours: programs that a model brings may send their own */
 export function readToWorker(message: unknown): ToWorker | undefined {

@@ -52,7 +52,7 @@ export class GroupPeers implements Peers {
       await this.#exchange.ask({ kind: 'control', verb, argument })
     }
     return {
-      load: (name) => ask('load', name),
+      load: (name, override) => ask('load', override === undefined ? name : { name, override }),
       unload: (name) => ask('unload', name),
       reload: (configs) => ask('reload', configs),
     }

@@ -11,6 +11,7 @@ import { Exchange } from './exchange.ts'
 import {
   failureOf,
   joinSchema,
+  loadOf,
   readToWorker,
   type ControlCall,
   type FromWorker,
@@ -127,6 +128,7 @@ class GroupWorker {
         names: (change) => this.#peers.names(change),
         logControl: (settings) => this.#peers.logControl(settings),
         logFields: { worker: start.worker },
+        uploads: start.uploads,
       },
     )
     for (const settings of start.settings) updateSettings(server, settings)
@@ -195,7 +197,7 @@ async function perform({ own }: Server, { verb, argument }: ControlCall, isRepla
   if (verb === 'reload') return control.reload(argument as readonly ServingConfig[])
   if (verb === 'objects') return objects(argument as DesiredState)
   if (verb === 'names') return names(argument as MeshChange, isReplay)
-  return control[verb](String(argument))
+  return verb === 'load' ? control.load(...loadOf(argument)) : control.unload(String(argument))
 }
 
 function updateSettings({ own, dataPlane }: Server, { subject, values, model }: SettingsCall): void {
