@@ -5,8 +5,9 @@ import { silentLog } from '../core/log.ts'
 import { compareVersions } from '../repository/version.ts'
 import { discover } from '../repository/layout.ts'
 import { serveSettings } from '../server/config.ts'
+import { readMlserverSettings } from '../server/mlserver-settings.ts'
 import { importPlugins, registryOf } from '../server/models.ts'
-import { flag, helpOf, parseSettings, setting, type ValuesOf } from '../server/settings.ts'
+import { flag, flagName, helpOf, parseSettings, setting, type ValuesOf } from '../server/settings.ts'
 import type { Io } from './infer.ts'
 import { inspectModel, type Inspection } from './inspection.ts'
 import { renderInspection } from './inspect-output.ts'
@@ -39,6 +40,7 @@ export async function runInspect(args: readonly string[], io: Io): Promise<numbe
       return 0
     }
     if (positionals.length === 0) throw new InferenceError('invalid_argument', `which model? ${usage}`)
+    tellSettings(positionals, io)
     const inspections = await inspectPaths(positionals, values, io)
     if (values.json) io.stdout.write(`${JSON.stringify(inspections, jsonValue, 2)}\n`)
     else for (const inspection of inspections) io.stdout.write(text(inspection, inspections, io))
@@ -69,6 +71,17 @@ async function inspectPaths(
     inspections.push(await inspectModel(model, { registry, log, signal: new AbortController().signal }))
   }
   return inspections
+}
+
+/** What a settings.json of MLServer would change for a server of these paths. */
+function tellSettings(paths: readonly string[], { stderr }: Io): void {
+  for (const path of paths) {
+    const { given = [], warnings = [] } = readMlserverSettings(path, {}) ?? {}
+    for (const [name, { texts, origin }] of given) {
+      stderr.write(`servable inspect: ${origin} is taken as --${flagName(name)}=${texts.join(',')}\n`)
+    }
+    for (const warning of warnings) stderr.write(`servable inspect: ${warning}\n`)
+  }
 }
 
 function warningsTo(io: Io): Log {

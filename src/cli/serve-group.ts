@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../core/log.ts'
 import { cpuSharersVariable } from '../runtime/cpu.ts'
-import type { ServeConfig } from '../server/config.ts'
+import type { ReadConfig, ServeConfig } from '../server/config.ts'
 import { openLog } from '../server/open-log.ts'
 import { WorkerGroup } from '../server/workers/group.ts'
 import type { Started } from '../server/workers/group-options.ts'
@@ -18,13 +18,14 @@ const primaryNumber = 0
  * @throws InferenceError why the workers cannot serve
  */
 export async function serveByWorkers(
-  config: ServeConfig,
+  { config, warnings }: Pick<ReadConfig, 'warnings'> & { readonly config: ServeConfig },
   workers: number,
   args: readonly string[],
   signals: StopSignals,
 ): Promise<number> {
   const isPretty = config.logFormat === 'auto' ? process.stderr.isTTY === true : config.logFormat === 'pretty'
   const { log } = openLog(config, undefined, { worker: primaryNumber })
+  for (const warning of warnings) log.warn({}, warning)
   const group = openGroup(config, workers, args, log, isPretty)
   signals.onSecondInterrupt(() => group.kill())
   const stop = async (signal: string): Promise<number> => {

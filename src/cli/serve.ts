@@ -26,7 +26,7 @@ export async function runServe(args: readonly string[]): Promise<number> {
  * @returns the exit status: 0 after a drain, 1 where a model failed and that shall end the server
  */
 export async function serveUntilSignal(args: readonly string[]): Promise<number> {
-  const { values: config } = readServeConfig(args, process.env)
+  const { values: config, warnings } = readServeConfig(args, process.env)
   const waits = config.control === 'on' || config.modelMeshApi !== undefined || config.modelMesh !== undefined
   if (config.models.length === 0 && config.file.length === 0 && !waits) {
     throw new InferenceError(
@@ -36,13 +36,13 @@ export async function serveUntilSignal(args: readonly string[]): Promise<number>
   }
   const workers = config.workers === 'auto' ? usableCpus() : config.workers
   const signals = listenForStop()
-  if (workers === 1) return serveAlone(config, signals)
+  if (workers === 1) return serveAlone(config, warnings, signals)
   const { serveByWorkers } = await import('./serve-group.ts')
-  return serveByWorkers(config, workers, args, signals)
+  return serveByWorkers({ config, warnings }, workers, args, signals)
 }
 
 /** Imports the server only here: a primary of workers is small. */
-async function serveAlone(config: ServeConfig, { stopped }: StopSignals): Promise<number> {
+async function serveAlone(config: ServeConfig, warnings: readonly string[], { stopped }: StopSignals): Promise<number> {
   const { createServer } = await import('../server/server.ts')
   const { renderBanner } = await import('./banner.ts')
   growHeapFurther()
@@ -53,6 +53,7 @@ async function serveAlone(config: ServeConfig, { stopped }: StopSignals): Promis
     return undefined // in the midst of downloads, which the next start takes up
   })
   if (server === undefined) return 0
+  for (const warning of warnings) server.log.warn({}, warning)
   const addresses = await server.listen()
   server.log.info({ ...addresses }, 'listening')
   const statuses = await Promise.race([server.load(), stopped])

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import type { DeviceRequest, PlacementRequest } from '../core/model.ts'
 import { headerPattern } from '../dataplane/forwarded-headers.ts'
+import { readMlserverSettings } from './mlserver-settings.ts'
 import {
   domain,
   claim,
@@ -359,20 +360,26 @@ export type ServeConfig = ValuesOf<typeof serveSettings>
  *
  * @throws InferenceError `invalid_argument` that names the flag, variable or key and what would be right
  */
-export function readServeConfig(args: readonly string[], environment: NodeJS.ProcessEnv): Parsed<typeof serveSettings> {
+export function readServeConfig(args: readonly string[], environment: NodeJS.ProcessEnv): ReadConfig {
   const early = parseSettings(serveSettings, { args, environment }).values.config
   const path = early ?? (existsSync('servable.yaml') ? 'servable.yaml' : undefined)
-  const parsed = parseSettings(serveSettings, {
-    args,
-    environment,
-    ...(path === undefined ? {} : { file: { path, text: readText(path) } }),
-  })
-  const paths = [
-    ...parsed.positionals,
-    ...parsed.values.models,
-    ...(parsed.values.modelDir === undefined ? [] : [parsed.values.modelDir]),
-  ]
-  return { ...parsed, values: withMesh({ ...parsed.values, models: paths }, parsed.given) }
+  const file = path === undefined ? {} : { file: { path, text: readText(path) } }
+  const paths = pathsOf(parseSettings(serveSettings, { args, environment, ...file }))
+  const found = paths.map((each) => ({ path: each, settings: readMlserverSettings(each, environment) }))
+  const rest = new Map(found.flatMap(({ settings }) => [...(settings?.given ?? [])]))
+  const parsed = parseSettings(serveSettings, { args, environment, ...file, rest })
+  const models = found.map(({ path: each, settings }) => settings?.root ?? each)
+  const warnings = found.flatMap(({ settings }) => settings?.warnings ?? [])
+  return { ...parsed, values: withMesh({ ...parsed.values, models }, parsed.given), warnings }
+}
+
+export interface ReadConfig extends Parsed<typeof serveSettings> {
+  /** What is said in a served directory and means nothing here. */
+  readonly warnings: readonly string[]
+}
+
+function pathsOf({ positionals, values: { models, modelDir } }: Parsed<typeof serveSettings>): readonly string[] {
+  return [...positionals, ...models, ...(modelDir === undefined ? [] : [modelDir])]
 }
 
 /** In a pod of ModelMesh port 8080 is taken. @throws InferenceError `invalid_argument` for what several processes cannot do */

@@ -37,11 +37,20 @@ export function listSetting<T>(declared: Omit<Declared<T>, 'default'>): Setting<
 export type Settings = Readonly<Record<string, Setting<unknown>>>
 export type ValuesOf<S extends Settings> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never }
 
-/** Where the values of a command come from. Flags win over the environment, that over the file, that over defaults. */
+/** A value as it was written, and where. */
+export interface GivenSetting {
+  readonly texts: readonly string[]
+  /** For messages: `settings.json: http_port`. */
+  readonly origin: string
+}
+
+/** Where the values of a command come from. Flags win over the environment, that over the file, that over the rest, that over defaults. */
 export interface Sources {
   readonly args: readonly string[]
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly file?: { readonly path: string; readonly text: string }
+  /** By the names of settings: what the files of others say. */
+  readonly rest?: ReadonlyMap<string, GivenSetting>
 }
 
 export interface Parsed<S extends Settings> {
@@ -106,7 +115,7 @@ export function keyName(name: string): string {
  * @throws InferenceError `invalid_argument` that names the flag, variable or key (with its line) and what would be right
  */
 export function parseSettings<S extends Settings>(settings: S, sources: Sources): Parsed<S> {
-  const texts = new Map<string, { texts: string[]; origin: string }>()
+  const texts: Texts = new Map(sources.rest)
   if (sources.file !== undefined) readFile(settings, sources.file, texts)
   for (const name of Object.keys(settings)) {
     const text = sources.environment?.[variableName(name)]
@@ -130,7 +139,7 @@ function parseValue(setting: Setting<unknown>, given: { texts: readonly string[]
   }
 }
 
-type Texts = Map<string, { texts: string[]; origin: string }>
+type Texts = Map<string, GivenSetting>
 
 function readFlags(settings: Settings, args: readonly string[], texts: Texts): string[] {
   const positionals: string[] = []

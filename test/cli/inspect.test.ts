@@ -41,6 +41,16 @@ describe('servable inspect', () => {
     expect(out).toContain('│ output │ OUTPUT1 │')
   })
 
+  it("tells what MLServer's settings.json would set, and what of it means nothing here", async () => {
+    const directory = join(folder, 'with-settings')
+    await cp(join(samples, 'add-sub'), join(directory, 'add-sub'), { recursive: true })
+    await writeFile(join(directory, 'settings.json'), '{"http_port": 9000, "kafka_enabled": true}')
+    const { status, err } = await inspect(directory)
+    expect(status).toBe(0)
+    expect(err).toContain('settings.json: http_port is taken as --http-port=9000\n')
+    expect(err).toContain('settings.json: kafka_enabled is not used: ')
+  })
+
   it('prints JSON', async () => {
     const { out } = await inspect(addSubFile, '--json', '--placement', 'inline')
     expect(JSON.parse(out)).toMatchObject([
