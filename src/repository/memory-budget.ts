@@ -26,6 +26,8 @@ export interface BudgetOptions {
   readonly loads?: number
   /** Memory of this process, in bytes. */
   readonly resident?: () => number
+  /** What the heap of JavaScript holds of a loaded model, in bytes. Default 65,536. */
+  readonly scriptBytes?: number
 }
 
 /** What somebody wants to load. */
@@ -88,6 +90,8 @@ const shortLookMs = 100
 /** What is told to who was refused. */
 const retryAfterMs = 1000
 const defaultPatienceMs = 60_000
+/** Queue, latencies and signature of an iris model, measured in a heap snapshot. */
+const defaultScriptBytes = 65_536
 
 /**
  * Memory is claimed by prediction before a load, corrected by measurement after it, and given back when the model is closed, so that
@@ -101,7 +105,7 @@ export class MemoryBudget {
   readonly #patienceMs: number
   readonly #loads: number
   readonly #resident: () => number
-  readonly #overhead = new MemoryOverhead()
+  readonly #overhead: MemoryOverhead
   readonly #held = new Set<Held>()
   readonly #leaving = new Set<Held>()
   readonly #waiting: Waiting[] = []
@@ -118,6 +122,7 @@ export class MemoryBudget {
     this.#patienceMs = options.patienceMs ?? defaultPatienceMs
     this.#loads = options.loads ?? 0
     this.#resident = options.resident ?? residentBytes
+    this.#overhead = new MemoryOverhead(options.scriptBytes ?? defaultScriptBytes)
   }
 
   get usage(): BudgetUsage {

@@ -16,8 +16,14 @@ interface Mark {
  * a number that was never reached before tells anything; what the first ones bring along is not theirs.
  */
 export class MemoryOverhead {
+  readonly #scriptBytes: number
   readonly #marks: Mark[] = []
   #bytes = 0
+
+  /** @param scriptBytes what the heap of JavaScript holds of a loaded model, which garbage hides */
+  constructor(scriptBytes = 0) {
+    this.#scriptBytes = scriptBytes
+  }
 
   /** Of each model, in bytes. */
   get bytes(): number {
@@ -36,7 +42,8 @@ export class MemoryOverhead {
     this.#marks.push(mark)
     const half = this.#marks.findLast((each) => each.models <= models / 2)
     if (half !== undefined) {
-      this.#bytes = Math.max(0, (mark.restBytes - half.restBytes) / (mark.models - half.models))
+      const slope = (mark.restBytes - half.restBytes) / (mark.models - half.models)
+      this.#bytes = Math.max(0, slope) + this.#scriptBytes
     }
   }
 }

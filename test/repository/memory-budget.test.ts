@@ -175,7 +175,7 @@ describe('a budget', () => {
   it('counts what models in this process take beside what they say, once it is known', async () => {
     let models = 0
     const resident = () => 200 * MiB + models * 2 * MiB
-    const budget = new MemoryBudget({ bytes: 100 * MiB, timers: handTimers(), resident })
+    const budget = new MemoryBudget({ bytes: 100 * MiB, timers: handTimers(), resident, scriptBytes: 0 })
     while (models < 40) {
       const claim = await budget.claim({ name: `m${models}`, bytes: MiB, isAsked: true, isResident: true, signal })
       models += 1
