@@ -1,16 +1,25 @@
 /** How messages lie in the bytes of a gRPC call, and what its last headers say. */
-import type { IncomingHttpHeaders } from 'node:http2'
 import { errorOfGrpc } from '../../src/codec/index.ts'
 import { InferenceError } from '../../src/runtime/index.ts'
 import { senseless } from './errors.ts'
+import type { Headers } from './wire.ts'
 
 /** One byte that tells of compression, four of the length. */
 const prefixBytes = 5
 
-export function prefixOf(message: Uint8Array): Buffer {
-  const prefix = Buffer.alloc(prefixBytes)
-  prefix.writeUInt32BE(message.byteLength, 1)
-  return prefix
+/** Up to here a copy costs less than a second piece. */
+const joinedBytes = 4_096
+
+/** @returns the message behind its prefix, in pieces; large ones are not copied */
+export function framed(message: Uint8Array): readonly Uint8Array[] {
+  const { byteLength } = message
+  const isJoined = byteLength <= joinedBytes
+  const prefix = Buffer.allocUnsafe(isJoined ? prefixBytes + byteLength : prefixBytes)
+  prefix[0] = 0
+  prefix.writeUInt32BE(byteLength, 1)
+  if (!isJoined) return [prefix, message]
+  prefix.set(message, prefixBytes)
+  return [prefix]
 }
 
 /** Puts messages together from chunks that begin and end anywhere. */
@@ -31,12 +40,20 @@ export class FrameReader {
   }
 
   /** @throws UpstreamError where a message is too large or compressed */
-  push(chunk: Buffer): Buffer[] {
+  push(chunk: Buffer): readonly Buffer[] {
+    if (this.#length === 0 && this.#isOne(chunk)) return [chunk.subarray(prefixBytes)]
     this.#chunks.push(chunk)
     this.#length += chunk.byteLength
     const messages: Buffer[] = []
     for (let message = this.#take(); message !== undefined; message = this.#take()) messages.push(message)
     return messages
+  }
+
+  /** True for a chunk that is one message, as most are. */
+  #isOne(chunk: Buffer): boolean {
+    const { byteLength } = chunk
+    if (byteLength < prefixBytes || byteLength > this.#maxBytes || chunk[0] !== 0) return false
+    return chunk.readUInt32BE(1) === byteLength - prefixBytes
   }
 
   #take(): Buffer | undefined {
@@ -70,21 +87,17 @@ export class FrameReader {
  *
  * @returns undefined where it worked
  */
-export function errorIn(trailers: IncomingHttpHeaders, url: string): InferenceError | undefined {
+export function errorIn(trailers: Headers, url: string): InferenceError | undefined {
   const status = trailers['grpc-status']
   if (status === undefined) return new InferenceError('internal', `${url} ended the call without a gRPC status`)
   if (status === '0') return undefined
-  const details = unescaped(textOf(trailers['grpc-message']) ?? '')
+  const details = unescaped(trailers['grpc-message'] ?? '')
   const failed = Object.assign(new Error(details), {
     code: Number(status),
     details,
-    metadata: { get: (name: string) => [textOf(trailers[name])].filter((value) => value !== undefined) },
+    metadata: { get: (name: string) => [trailers[name]].filter((value) => value !== undefined) },
   })
   return errorOfGrpc(failed, url)
-}
-
-export function textOf(value: string | string[] | undefined): string | undefined {
-  return typeof value === 'object' ? value[0] : value
 }
 
 /** Percent-encoded UTF-8, as the protocol has it; what is no such thing stays as it is. */

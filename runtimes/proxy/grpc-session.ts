@@ -1,11 +1,9 @@
 /** One kept HTTP/2 connection to an upstream, opened when it is needed and again when it was lost. */
-import { connect, constants, type ClientHttp2Session } from 'node:http2'
-import type { SecureContext } from 'node:tls'
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls'
 import { messageOf } from '../../src/runtime/index.ts'
 import { unreachable } from './errors.ts'
-
-/** Room for messages on the way: with the 64 KiB of the standard, a tensor of 600 KB waits ten times. */
-const windowBytes = 8 * 1024 * 1024
+import { Http2Connection } from './http2/connection.ts'
 
 export interface SessionOptions {
   /** `grpc://host:port` or `grpcs://…`. */
@@ -16,21 +14,22 @@ export interface SessionOptions {
 
 export class GrpcSession {
   readonly #options: SessionOptions
-  #opened: Promise<ClientHttp2Session> | undefined
+  #opened: Promise<Http2Connection> | undefined
   /** The same once it is there: most calls need not wait a turn for it. */
-  #session: ClientHttp2Session | undefined
+  #connection: Http2Connection | undefined
+  #isClosed = false
 
   constructor(options: SessionOptions) {
     this.#options = options
   }
 
   /** The connection that takes calls now, where there is one. */
-  get current(): ClientHttp2Session | undefined {
-    return this.#session
+  get current(): Http2Connection | undefined {
+    return this.#connection
   }
 
   /** @throws UpstreamError where nobody answers; nothing was sent then */
-  open(): Promise<ClientHttp2Session> {
+  open(): Promise<Http2Connection> {
     if (this.#opened !== undefined) return this.#opened
     const opened = this.#connect()
     this.#opened = opened
@@ -40,63 +39,81 @@ export class GrpcSession {
     return opened
   }
 
-  /** Gives a connection up that nothing is heard from any more. */
-  drop(session: ClientHttp2Session): void {
-    this.#forget(session)
-    session.destroy()
+  /** Gives a connection up that nothing is heard from any more: new calls get another. */
+  retire(connection: Http2Connection): void {
+    connection.retire('nothing was heard any more')
   }
 
   close(): void {
+    this.#isClosed = true
     const opened = this.#opened
     this.#opened = undefined
-    this.#session = undefined
+    this.#connection = undefined
     opened?.then(
-      (session) => session.destroy(),
+      (connection) => connection.close(),
       () => undefined, // nothing was opened
     )
   }
 
-  #connect(): Promise<ClientHttp2Session> {
+  /** Ready once the peer has said what it takes: a port that accepts and says nothing is no upstream. */
+  #connect(): Promise<Http2Connection> {
     const { url, tls, connectTimeoutMs } = this.#options
-    const isTls = url.startsWith('grpcs:')
-    const address = url.replace(/^grpcs?:/, isTls ? 'https:' : 'http:')
     return new Promise((resolve, reject) => {
-      const session = connect(address, {
-        settings: { initialWindowSize: windowBytes, enablePush: false },
-        // Node ends calls where more than 10 MB are under way on a connection; the number of calls is bounded elsewhere.
-        maxSessionMemory: Number.MAX_SAFE_INTEGER,
-        ...(tls === undefined ? {} : { secureContext: tls }),
-      })
+      let connection: Http2Connection | undefined
+      const socket = socketTo(url, tls)
       const fail = (reason: Error): void => {
         clearTimeout(timer)
-        session.destroy()
+        socket.destroy()
+        connection?.close()
         reject(unreachable(url, whyOf(reason), reason))
       }
+      const closed = (): void => fail(new Error('the connection was closed'))
       const timer = setTimeout(() => fail(new Error(`no connection within ${connectTimeoutMs} ms`)), connectTimeoutMs)
-      session.once('connect', () => {
-        clearTimeout(timer)
-        session.setLocalWindowSize(windowBytes)
-        this.#session = session
-        resolve(session)
-      })
-      session.on('error', fail)
-      session.once('close', () => {
-        this.#forget(session)
-        fail(new Error('the connection was closed'))
-      })
-      session.once('goaway', (code: number) => {
-        // Calls under way may end; the next one gets a new connection.
-        this.#forget(session)
-        if (code === constants.NGHTTP2_NO_ERROR) session.close()
+      socket.on('error', fail)
+      socket.once('close', closed)
+      socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+        if (isOther(socket)) return fail(new Error('it speaks TLS, but no HTTP/2 (ALPN h2)'))
+        socket.off('error', fail)
+        socket.off('close', closed)
+        const opening = new Http2Connection(socket, {
+          ready: () => {
+            clearTimeout(timer)
+            if (this.#isClosed) return opening.close()
+            this.#connection = opening
+            resolve(opening)
+          },
+          lost: (why) => {
+            this.#forget(opening)
+            fail(new Error(why)) // of no effect where it was ready
+          },
+        })
+        connection = opening
       })
     })
   }
 
-  #forget(session: ClientHttp2Session): void {
-    if (this.#session !== session) return
-    this.#session = undefined
+  #forget(connection: Http2Connection): void {
+    if (this.#connection !== connection) return
+    this.#connection = undefined
     this.#opened = undefined
   }
+}
+
+function socketTo(url: string, tls: SecureContext | undefined): Socket | TLSSocket {
+  const isTls = url.startsWith('grpcs:')
+  const { hostname, port } = new URL(url.replace(/^grpcs?:/, isTls ? 'https:' : 'http:'))
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const address = { host, port: Number(port || (isTls ? 443 : 80)), noDelay: true }
+  if (!isTls) return connect(address)
+  const servername = isIP(host) === 0 ? { servername: host } : {}
+  return connectTls({
+    ...{ ...address, ...servername, ALPNProtocols: ['h2'] },
+    ...(tls === undefined ? {} : { secureContext: tls }),
+  })
+}
+
+function isOther(socket: Socket | TLSSocket): boolean {
+  return 'alpnProtocol' in socket && socket.alpnProtocol !== 'h2'
 }
 
 const texts: Readonly<Record<string, string>> = {

@@ -1,0 +1,44 @@
+/** What a gRPC call carries beside its message, as header fields. */
+import { InferenceError } from '../../src/runtime/index.ts'
+import { literals } from './http2/hpack-encoder.ts'
+import type { Exchange, Headers } from './wire.ts'
+
+/** Longest time that `grpc-timeout` can tell in milliseconds: eight digits. */
+const longestTimeoutMs = 99_999_999
+
+/** Headers of an upstream's own are the same object again and again: so is their block. */
+const blocks = new WeakMap<Headers, Buffer>()
+const timeouts: { ms: number; block: Buffer } = { ms: 0, block: Buffer.alloc(0) }
+
+/** The time that is left, and the headers. @throws InferenceError `invalid_argument` where a header cannot be sent */
+export function metadataFields({ deadline, headers }: Exchange): Buffer {
+  const leftMs = Math.min(longestTimeoutMs, Math.max(1, Math.ceil(deadline - Date.now())))
+  if (timeouts.ms !== leftMs) {
+    timeouts.ms = leftMs
+    timeouts.block = literals([['grpc-timeout', `${leftMs}m`]])
+  }
+  const block = blockOf(headers)
+  return block.length === 0 ? timeouts.block : Buffer.concat([timeouts.block, block])
+}
+
+function blockOf(headers: Headers): Buffer {
+  let block = blocks.get(headers)
+  if (block === undefined) {
+    block = literals(checked(headers))
+    blocks.set(headers, block)
+  }
+  return block
+}
+
+function checked(headers: Headers): [string, string][] {
+  const fields = Object.entries(headers)
+  for (const [name, value] of fields) {
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+      throw new InferenceError(
+        'invalid_argument',
+        `header '${name}': must be one line of visible letters to be sent on`,
+      )
+    }
+  }
+  return fields
+}
