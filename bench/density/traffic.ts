@@ -10,7 +10,7 @@ import { runClients, zipf } from './clients.ts'
 import { copyOf, irisBody, mebibyte, quieten, withFolder, writeCopies } from './folder.ts'
 
 const models = 2000
-const budgetBytes = 40 * mebibyte
+const budgetBytes = 52 * mebibyte
 /** What the budget shall hold at least. */
 const leastLoaded = 200
 /** Fewer than it holds, so that each request finds its model loaded. */

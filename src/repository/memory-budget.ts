@@ -26,7 +26,7 @@ export interface BudgetOptions {
   readonly loads?: number
   /** Memory of this process, in bytes. */
   readonly resident?: () => number
-  /** What the heap of JavaScript holds of a loaded model, in bytes. Default 65,536. */
+  /** What the heap of JavaScript holds of a loaded model, in bytes. Default 98,304. */
   readonly scriptBytes?: number
 }
 
@@ -90,8 +90,8 @@ const shortLookMs = 100
 /** What is told to who was refused. */
 const retryAfterMs = 1000
 const defaultPatienceMs = 60_000
-/** Queue, latencies and signature of an iris model, measured in a heap snapshot. */
-const defaultScriptBytes = 65_536
+/** Queue, latencies and signature of an iris model: 60 KB in a snapshot of the heap, and half as much that is garbage. */
+const defaultScriptBytes = 98_304
 
 /**
  * Memory is claimed by prediction before a load, corrected by measurement after it, and given back when the model is closed, so that
