@@ -1,5 +1,5 @@
 /** The program of one worker of `servable serve --workers`; started by its primary, never by hand. */
-import { readServeConfig } from '../server/config.ts'
+import { readServeConfig } from '../server/read-config.ts'
 import { runWorker } from '../server/workers/worker.ts'
 import { renderBanner } from './banner.ts'
 import { growHeapFurther } from './heap.ts'

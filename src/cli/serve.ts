@@ -1,7 +1,8 @@
 /** `servable serve`: starts a server, prints what it serves, drains on a signal. */
 import { InferenceError } from '../core/errors.ts'
 import { usableCpus } from '../runtime/cpu.ts'
-import { readServeConfig, serveSettings, type ServeConfig } from '../server/config.ts'
+import { serveSettings, type ServeConfig } from '../server/config.ts'
+import { readServeConfig } from '../server/read-config.ts'
 import type { Server } from '../server/server.ts'
 import { helpOf, keyName, variableName } from '../server/settings.ts'
 import { growHeapFurther } from './heap.ts'

@@ -1,9 +1,6 @@
-/** Every setting of `servable serve`, declared once. */
-import { existsSync, readFileSync } from 'node:fs'
-import { InferenceError, messageOf } from '../core/errors.ts'
+/** Every setting of `servable serve`, declared once; `read-config.ts` reads them. */
 import type { DeviceRequest, PlacementRequest } from '../core/model.ts'
 import { headerPattern } from '../dataplane/forwarded-headers.ts'
-import { readMlserverSettings } from './mlserver-settings.ts'
 import {
   domain,
   claim,
@@ -16,22 +13,9 @@ import {
   socketPath,
   type Endpoint,
 } from './setting-values.ts'
-import {
-  bytes,
-  choice,
-  flag,
-  integer,
-  parseSettings,
-  listSetting,
-  setting,
-  string,
-  type Parsed,
-  type ValuesOf,
-} from './settings.ts'
+import { bytes, choice, flag, integer, parseSettings, listSetting, setting, string, type ValuesOf } from './settings.ts'
 
 const port = integer({ min: 0, max: 65_535 })
-/** Of REST beside ModelMesh, as that of MLServer there. */
-const meshHttpPort = 8002
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 export type LogFormat = 'auto' | 'json' | 'pretty'
@@ -354,51 +338,6 @@ export const serveSettings = {
 }
 
 export type ServeConfig = ValuesOf<typeof serveSettings>
-
-/**
- * Reads the settings of `servable serve`.
- *
- * @throws InferenceError `invalid_argument` that names the flag, variable or key and what would be right
- */
-export function readServeConfig(args: readonly string[], environment: NodeJS.ProcessEnv): ReadConfig {
-  const early = parseSettings(serveSettings, { args, environment }).values.config
-  const path = early ?? (existsSync('servable.yaml') ? 'servable.yaml' : undefined)
-  const file = path === undefined ? {} : { file: { path, text: readText(path) } }
-  const paths = pathsOf(parseSettings(serveSettings, { args, environment, ...file }))
-  const found = paths.map((each) => ({ path: each, settings: readMlserverSettings(each, environment) }))
-  const rest = new Map(found.flatMap(({ settings }) => [...(settings?.given ?? [])]))
-  const parsed = parseSettings(serveSettings, { args, environment, ...file, rest })
-  const models = found.map(({ path: each, settings }) => settings?.root ?? each)
-  const warnings = found.flatMap(({ settings }) => settings?.warnings ?? [])
-  return { ...parsed, values: withMesh({ ...parsed.values, models }, parsed.given), warnings }
-}
-
-export interface ReadConfig extends Parsed<typeof serveSettings> {
-  /** What is said in a served directory and means nothing here. */
-  readonly warnings: readonly string[]
-}
-
-function pathsOf({ positionals, values: { models, modelDir } }: Parsed<typeof serveSettings>): readonly string[] {
-  return [...positionals, ...models, ...(modelDir === undefined ? [] : [modelDir])]
-}
-
-/** In a pod of ModelMesh port 8080 is taken. @throws InferenceError `invalid_argument` for what several processes cannot do */
-function withMesh(values: ServeConfig, given: ReadonlySet<string>): ServeConfig {
-  const { modelMesh, grpcSocket, workers } = values
-  if (workers !== 1 && (modelMesh !== undefined || grpcSocket !== undefined)) {
-    const name = modelMesh === undefined ? '--grpc-socket' : '--model-mesh'
-    throw new InferenceError('invalid_argument', `${name} is for one process; leave out --workers`)
-  }
-  return modelMesh === undefined || given.has('httpPort') ? values : { ...values, httpPort: meshHttpPort }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (reason) {
-    throw new InferenceError('invalid_argument', `settings file: ${messageOf(reason)}`, { cause: reason })
-  }
-}
 
 /** All defaults: what an embedder gets who sets nothing. */
 export function defaultConfig(): ServeConfig {

@@ -1,7 +1,7 @@
 /** MLServer's settings.json in a served directory: what of it holds here, and what is warned of. */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readServeConfig } from '../../src/server/config.ts'
+import { readServeConfig } from '../../src/server/read-config.ts'
 import { directoryWith } from '../repository/directories.ts'
 
 type Environment = Readonly<Record<string, string>>

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { readServeConfig, serveSettings } from '../../src/server/config.ts'
+import { serveSettings } from '../../src/server/config.ts'
+import { readServeConfig } from '../../src/server/read-config.ts'
 import { bytes, flagName, helpOf, keyName, parseSettings, variableName } from '../../src/server/settings.ts'
 
 const read = (args: string[], environment: Record<string, string> = {}) => readServeConfig(args, environment).values

@@ -1,6 +1,6 @@
 /** What a mesh is told about the memory of its runtime, and where the mesh finds it. */
 import { describe, expect, it } from 'vitest'
-import { readServeConfig } from '../../../src/server/config.ts'
+import { readServeConfig } from '../../../src/server/read-config.ts'
 import { capacityOf } from '../../../src/server/modelmesh/capacity.ts'
 
 const MiB = 2 ** 20
