@@ -59,12 +59,11 @@ export class GrpcSession {
   #connect(): Promise<Http2Connection> {
     const { url, tls, connectTimeoutMs } = this.#options
     return new Promise((resolve, reject) => {
-      let connection: Http2Connection | undefined
+      let isReady = false
       const socket = socketTo(url, tls)
       const fail = (reason: Error): void => {
         clearTimeout(timer)
         socket.destroy()
-        connection?.close()
         reject(unreachable(url, whyOf(reason), reason))
       }
       const closed = (): void => fail(new Error('the connection was closed'))
@@ -78,16 +77,16 @@ export class GrpcSession {
         const opening = new Http2Connection(socket, {
           ready: () => {
             clearTimeout(timer)
+            isReady = true
             if (this.#isClosed) return opening.close()
             this.#connection = opening
             resolve(opening)
           },
           lost: (why) => {
             this.#forget(opening)
-            fail(new Error(why)) // of no effect where it was ready
+            if (!isReady) fail(new Error(why))
           },
         })
-        connection = opening
       })
     })
   }

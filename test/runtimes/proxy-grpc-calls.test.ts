@@ -74,7 +74,7 @@ describe.each([
         request.writeUInt32BE(number)
         const controller = new AbortController()
         const abort = (): void => controller.abort(new InferenceError('cancelled', 'enough'))
-        const kind = random(8)
+        const kind = random(32) // servers of Node close connections with more than 1,000 resets in a row
         if (kind === 0) setImmediate(abort)
         else if (kind === 1) setTimeout(abort, random(20))
         const exchange = { signal: controller.signal, deadline: Date.now() + 60_000, headers: {} }
@@ -91,6 +91,6 @@ describe.each([
     await Promise.all(Array.from({ length: atOnce }, work))
     expect(counts.answered + counts.cancelled).toBe(calls)
     expect(counts.answered).toBeGreaterThan(calls / 2)
-    expect(counts.cancelled).toBeGreaterThan(calls / 50)
+    expect(counts.cancelled).toBeGreaterThan(calls / 100)
   }, 300_000)
 })

@@ -121,6 +121,20 @@ describe('an upstream over gRPC that', () => {
     expect(calls).toBe(10)
   })
 
+  it('goes away while a call is under way still answers it, and the next one on another connection', async () => {
+    const sessions = new Set<unknown>()
+    const upstream = await hostile((stream) => {
+      sessions.add(stream.session)
+      stream.session?.goaway(constants.NGHTTP2_NO_ERROR, stream.id ?? 0)
+      setImmediate(() => finish(stream, framed(answer)))
+    })
+    const { url } = await proxied({ upstreams: [upstream] })
+    for (let index = 0; index < 3; index += 1) {
+      expect((await post(`${url.http}/v2/models/half/infer`, floats([1]))).status).toBe(200)
+    }
+    expect(sessions.size).toBe(3)
+  })
+
   it('refuses one call is not asked again for it, another is', async () => {
     const asked: string[] = []
     const refusing = await hostile((stream) => {
