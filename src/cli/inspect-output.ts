@@ -19,6 +19,7 @@ export function renderInspection(inspection: Inspection, versions: readonly stri
     const newest = versions.at(-1)
     facts.push(['versions', `${versions.join(', ')}; without a version callers get ${newest ?? ''}`])
   }
+  facts.push(...labelFacts(inspection, versions))
   if (format !== undefined) facts.push(['format', `${format}, served by runtime ${runtime ?? ''}`])
   if (hooks.length > 0) facts.push(['hooks', hooks.join(', ')])
   if (onnx !== undefined) facts.push(...onnxFacts(onnx))
@@ -32,6 +33,13 @@ export function renderInspection(inspection: Inspection, versions: readonly stri
   const table = signature === undefined ? '' : `\n${signatureTable(signature, loaded?.inner, width)}\n`
   const others = (signatures ?? []).slice(1).map((other) => otherSignature(other, width))
   return `${printable(name)} version ${version}\n${lines.join('\n')}\n${table}${others.join('')}`
+}
+
+function labelFacts({ versionLabels = {} }: Inspection, versions: readonly string[]): [string, string][] {
+  const labels = Object.entries(versionLabels).map(([label, version]) =>
+    versions.includes(String(version)) ? `${label} is ${version}` : `${label} is ${version}, which is not served`,
+  )
+  return labels.length === 0 ? [] : [['labels', labels.join('; ')]]
 }
 
 /** A signature that requests choose by its name. */

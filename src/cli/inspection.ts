@@ -47,6 +47,8 @@ export interface Inspection {
   /** Of all files of the version. */
   readonly bytes?: number
   readonly hooks: readonly string[]
+  /** Versions of this model by label. */
+  readonly versionLabels?: Readonly<Record<string, number>>
   readonly onnx?: OnnxFacts
   readonly savedModel?: SavedModelFacts
   readonly loaded?: LoadedFacts
@@ -82,6 +84,7 @@ export async function inspectModel(found: DiscoveredModel, options: InspectOptio
     runtime: entry.runtime,
     ...(bytes === undefined ? {} : { bytes }),
     hooks: found.hooks.map(hookText),
+    ...(found.versionLabels === undefined ? {} : { versionLabels: found.versionLabels }),
   }
   try {
     const onnx = spec.format === 'onnx' && spec.file !== undefined ? await readOnnxFacts(spec.file) : undefined

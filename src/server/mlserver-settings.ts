@@ -1,7 +1,7 @@
 /** MLServer's `settings.json` in a served directory, and its variables, in the words of our settings. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { messageOf } from '../core/errors.ts'
+import { InferenceError, messageOf } from '../core/errors.ts'
 import type { GivenSetting } from './settings.ts'
 
 export const mlserverSettingsName = 'settings.json'
@@ -24,21 +24,30 @@ export interface MlserverSettings {
 interface Field {
   /** Silently taken: what MLServer does where nothing is said. */
   readonly usual?: readonly unknown[]
-  /** @returns our setting and its value; a reason why it cannot be taken */
-  readonly take: (value: unknown) => readonly [name: string, value: Value] | string
+  /** @returns our setting and its value; a reason why there is none; what would be right */
+  readonly take: (value: unknown) => readonly [name: string, value: Value] | string | Expected
+}
+
+/** The value is wrong, for MLServer as well. */
+interface Expected {
+  readonly expected: string
 }
 
 const isPort = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65_535
 
 function named(name: string, isRight: (value: unknown) => boolean, expected: string): Field['take'] {
-  return (value) => (isRight(value) ? [name, value as Value] : `expected ${expected}`) // its kind was just looked at
+  return (value) => (isRight(value) ? [name, value as Value] : { expected }) // its kind was just looked at
 }
 
 function without(reason: string, ...usual: readonly unknown[]): Field {
   return { usual, take: () => reason }
 }
 
-const yes = (value: unknown): boolean => value === true
+/** @param when the value that means something here; the other one is what happens anyway */
+function isOn(when: boolean, name: string, meant: Value): Field['take'] {
+  return (value) => (value === when ? [name, meant] : { expected: 'true or false' })
+}
+
 const itsOwn = 'of MLServer alone'
 
 /** By their names, with the defaults of MLServer (`Settings` of mlserver/settings.py). */
@@ -46,26 +55,19 @@ const fields: Readonly<Record<string, Field>> = {
   host: { take: named('host', (value) => typeof value === 'string' && value !== '', 'an address') },
   http_port: { take: named('httpPort', isPort, 'a port') },
   grpc_port: { take: named('grpcPort', isPort, 'a port') },
-  debug: { usual: [false], take: (value) => (yes(value) ? ['logLevel', 'debug'] : 'expected true or false') },
-  use_structured_logging: {
-    usual: [false],
-    take: (value) => (yes(value) ? ['logFormat', 'json'] : 'expected true or false'),
-  },
-  load_models_at_startup: {
-    usual: [true],
-    take: (value) => (value === false ? ['load', 'lazy'] : 'expected true or false'),
-  },
+  debug: { usual: [false], take: isOn(true, 'logLevel', 'debug') },
+  use_structured_logging: { usual: [false], take: isOn(true, 'logFormat', 'json') },
+  load_models_at_startup: { usual: [true], take: isOn(false, 'load', 'lazy') },
   parallel_workers: {
     usual: [0, 1],
-    take: named('workers', (value) => Number.isInteger(value) && Number(value) > 1, 'a number of processes'),
+    take: named('workers', (value) => Number.isInteger(value) && Number(value) > 1, 'a number of processes, 0 or more'),
   },
   grpc_max_message_length: {
     usual: [null],
-    take: named(
-      'maxRequestBytes',
-      (value) => Number.isInteger(value) && Number(value) > 0,
-      'bytes, as there is always a limit here',
-    ),
+    take: (value) =>
+      value === -1
+        ? 'there is always a limit here, see --max-request-bytes'
+        : named('maxRequestBytes', (bytes) => Number.isInteger(bytes) && Number(bytes) > 0, 'a number of bytes')(value),
   },
   metrics_endpoint: without('metrics are at /metrics of the REST port', '/metrics'),
   metrics_port: without('metrics are at /metrics of the REST port'),
@@ -95,6 +97,7 @@ const fields: Readonly<Record<string, Field>> = {
  * Reads what lies in a directory that is served, and over it the variables `MLSERVER_…` of the same fields.
  *
  * @returns undefined where there is no such file, or one that is none of MLServer's
+ * @throws InferenceError `invalid_argument` that names file and field, or the variable, and what would be right
  */
 export function readMlserverSettings(
   directory: string,
@@ -110,16 +113,17 @@ export function readMlserverSettings(
   const given = new Map<string, GivenSetting>()
   const warnings: string[] = []
   const take = (name: string, value: unknown, origin: string): void => {
-    const field = Object.hasOwn(fields, name) ? fields[name] : undefined
+    const field = fieldOf(name)
     if (field === undefined) warnings.push(`${origin} is not known and not used`)
     else if (field.usual?.some((usual) => usual === value || usual === JSON.stringify(value)) !== true) {
       const taken = field.take(value)
       if (typeof taken === 'string') warnings.push(`${origin} is not used: ${taken}`)
+      else if ('expected' in taken) throw wrong(origin, value, taken.expected)
       else given.set(taken[0], { texts: [String(taken[1])], origin })
     }
   }
   for (const name of names) {
-    if (name !== 'model_repository_root') take(name, object[name], `${path}: ${name}`)
+    if (name !== 'model_repository_root') take(name, valueOf(object[name]), `${path}: ${name}`)
   }
   for (const name of Object.keys(fields)) {
     const variable = `MLSERVER_${name.toUpperCase()}`
@@ -127,8 +131,18 @@ export function readMlserverSettings(
     if (text !== undefined && text !== '') take(name, valueOf(text), variable)
   }
   const root = environment['MLSERVER_MODEL_REPOSITORY_ROOT'] ?? object['model_repository_root']
-  const hasRoot = typeof root === 'string' && root !== ''
+  if (root !== undefined && typeof root !== 'string') throw wrong(`${path}: model_repository_root`, root, 'a path')
+  const hasRoot = root !== undefined && root !== ''
   return { given, warnings, ...(hasRoot ? { root: resolve(directory, root) } : {}) }
+}
+
+function fieldOf(name: string): Field | undefined {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined
+}
+
+function wrong(origin: string, value: unknown, expected: string): InferenceError {
+  const shown = JSON.stringify(value).slice(0, 100)
+  return new InferenceError('invalid_argument', `${origin}: expected ${expected}, got ${shown}`)
 }
 
 /** @returns the object, or what is wrong */
@@ -144,8 +158,9 @@ function readObject(path: string): Readonly<Record<string, unknown>> | string {
   }
 }
 
-/** A variable holds the same as JSON, or bare text. */
-function valueOf(text: string): unknown {
+/** MLServer takes numbers and truth as text, too; a variable holds the same as JSON, or bare text. */
+function valueOf(text: unknown): unknown {
+  if (typeof text !== 'string') return text
   if (/^(true|false)$/i.test(text)) return text.toLowerCase() === 'true'
   if (/^-?\d+$/.test(text)) return Number(text)
   try {

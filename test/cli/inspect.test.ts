@@ -51,6 +51,36 @@ describe('servable inspect', () => {
     expect(err).toContain('settings.json: kafka_enabled is not used: ')
   })
 
+  it("refuses what is wrong in MLServer's settings.json", async () => {
+    const directory = join(folder, 'wrong-settings')
+    await cp(join(samples, 'add-sub'), join(directory, 'add-sub'), { recursive: true })
+    await writeFile(join(directory, 'settings.json'), '{"http_port": "high"}')
+    const { status, err } = await inspect(directory)
+    expect(status).toBe(2)
+    expect(err).toContain('settings.json: http_port: expected a port, got "high"\n')
+  })
+
+  it('tells what a models.config serves, its labels, and which of its models cannot be served', async () => {
+    const config = join(folder, 'models.config')
+    const path = join(samples, 'add-sub')
+    await writeFile(
+      config,
+      `model_config_list {
+        config { name: 'sums' base_path: '${path}' version_labels { key: 'stable' value: 1 } version_labels { key: 'next' value: 7 } }
+        config { name: 'gone' base_path: 'nowhere' }
+        config { name: 'none' base_path: '${path}' model_version_policy { specific { versions: 9 } } }
+      }`,
+    )
+    const { status, out } = await inspect(config)
+    expect(status).toBe(1)
+    expect(out).toMatch(/^sums version 1\n/)
+    expect(out).toMatch(/labels +stable is 1; next is 7, which is not served\n/)
+    expect(out).toMatch(/gone version 1\n(.*\n)* +cannot be served +model path \S+nowhere does not exist/)
+    expect(out).toMatch(/cannot be served +No versions of servable none found under base path/)
+    await writeFile(config, "model_config_list {\n config { name: 'sums' base_pth: 'x' }\n}")
+    expect(await inspect(config)).toMatchObject({ status: 2, err: expect.stringContaining(":2: 'base_pth'") as string })
+  })
+
   it('prints JSON', async () => {
     const { out } = await inspect(addSubFile, '--json', '--placement', 'inline')
     expect(JSON.parse(out)).toMatchObject([

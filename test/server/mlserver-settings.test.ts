@@ -62,8 +62,7 @@ describe("MLServer's settings.json", () => {
     [{ metrics_port: 8082 }, 'settings.json: metrics_port is not used: metrics are at /metrics of the REST port'],
     [{ http_port: 8080, kafka_enabled: true }, 'settings.json: kafka_enabled is not used: requests are not taken from'],
     [{ http_port: 8080, colour: 'red' }, 'settings.json: colour is not known and not used'],
-    [{ http_port: '8080' }, 'settings.json: http_port is not used: expected a port'],
-    [{ grpc_max_message_length: -1 }, 'settings.json: grpc_max_message_length is not used: expected bytes'],
+    [{ grpc_max_message_length: -1 }, 'settings.json: grpc_max_message_length is not used: there is always a limit'],
     [{ cors_settings: { allow_origins: ['*'] } }, 'settings.json: cors_settings is not used'],
     ['{', 'settings.json is not read: '],
     ['[]', 'settings.json is not read: it is no JSON object'],
@@ -71,6 +70,31 @@ describe("MLServer's settings.json", () => {
     const { warnings, values } = await configOf(settings)
     expect(warnings).toEqual([expect.stringContaining(expected)])
     expect(values.httpPort).toBe(8080)
+  })
+
+  it.each([
+    [{ http_port: '80x' }, 'settings.json: http_port: expected a port, got "80x"'],
+    [{ grpc_port: 65_536 }, 'settings.json: grpc_port: expected a port, got 65536'],
+    [{ http_port: null }, 'settings.json: http_port: expected a port, got null'],
+    [{ debug: 'loud' }, 'settings.json: debug: expected true or false, got "loud"'],
+    [{ parallel_workers: -1 }, 'settings.json: parallel_workers: expected a number of processes, 0 or more, got -1'],
+    [{ grpc_max_message_length: 0.5 }, 'settings.json: grpc_max_message_length: expected a number of bytes, got 0.5'],
+    [{ host: ['::'] }, 'settings.json: host: expected an address, got ["::"]'],
+    [{ model_repository_root: 3 }, 'settings.json: model_repository_root: expected a path, got 3'],
+  ])('%j: is refused, with what would be right', async (settings, expected) => {
+    await expect(configOf(settings)).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: expect.stringContaining(expected) as string,
+    })
+    await expect(configOf({ http_port: 9000 }, [], { MLSERVER_HTTP_PORT: 'high' })).rejects.toThrow(
+      'MLSERVER_HTTP_PORT: expected a port, got "high"',
+    )
+  })
+
+  it('takes numbers and truth as text, as MLServer does', async () => {
+    const { values, warnings } = await configOf({ http_port: '9000', debug: 'true', parallel_workers: '1' })
+    expect(values).toMatchObject({ httpPort: 9000, logLevel: 'debug', workers: 1 })
+    expect(warnings).toEqual([])
   })
 
   it('names the directory of the models, from its own', async () => {
