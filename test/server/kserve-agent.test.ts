@@ -69,11 +69,13 @@ class Agent {
       await rm(join(this.#models, modelName), { recursive: true })
       told.push(await this.#ask(modelName, 'unload'))
     }
-    for (const model of added) {
-      await this.#download(model)
-      told.push(await this.#ask(model.modelName, 'load'))
-    }
+    for (const model of added) told.push(await this.bring(model))
     return told
+  }
+
+  async bring(model: ListedModel): Promise<string> {
+    await this.#download(model)
+    return this.#ask(model.modelName, 'load')
   }
 
   async #download({ modelName, modelSpec }: ListedModel): Promise<void> {
@@ -150,6 +152,28 @@ describe("KServe's agent", () => {
     await configMap.write([first, second])
     expect(await agent.sync()).toEqual(['load flowers 200'])
     expect(await status('/v2/models/flowers/ready')).toBe(200)
+  })
+
+  it('brings another file for a model, which answers from then on', async () => {
+    const { agent, configMap, origin, store, http } = await pod()
+    store.put('/one.onnx', iris)
+    store.put('/two.onnx', digits)
+    const metadata = async (): Promise<unknown> => (await fetch(`${http}/v2/models/m`)).json()
+    await configMap.write([listed('m', `${origin}/one.onnx`)])
+    expect(await agent.sync()).toEqual(['load m 200'])
+    expect(await metadata()).toMatchObject({ inputs: [{ shape: [-1, 4] }] })
+    await configMap.write([listed('m', `${origin}/two.onnx`)])
+    expect(await agent.sync()).toEqual(['load m 200'])
+    expect(await metadata()).not.toMatchObject({ inputs: [{ shape: [-1, 4] }] })
+  })
+
+  it('brings many models at once, as its workers do', async () => {
+    const { agent, origin, status, store } = await pod()
+    store.put('/iris.onnx', iris)
+    const names = ['m0', 'm1', 'm2', 'm3', 'm4']
+    const told = await Promise.all(names.map((name) => agent.bring(listed(name, `${origin}/iris.onnx`))))
+    expect(told).toEqual(names.map((name) => `load ${name} 200`))
+    for (const name of names) expect(await status(`/v2/models/${name}/ready`)).toBe(200)
   })
 
   it('brings another file for a model, and what serves goes on where that one is broken', async () => {
