@@ -4,7 +4,8 @@ import type { Log } from '../core/log.ts'
 import { silentLog } from '../core/log.ts'
 import { compareVersions } from '../repository/version.ts'
 import { discover } from '../repository/layout.ts'
-import { serveSettings } from '../server/config.ts'
+import { defaultConfig, serveSettings } from '../server/config.ts'
+import { Fetching } from '../server/fetching.ts'
 import { readMlserverSettings } from '../server/mlserver-settings.ts'
 import { importPlugins, registryOf } from '../server/models.ts'
 import { flag, flagName, helpOf, parseSettings, setting, type ValuesOf } from '../server/settings.ts'
@@ -16,6 +17,7 @@ const inspectSettings = {
   device: serveSettings.device,
   placement: serveSettings.placement,
   runtime: serveSettings.runtime,
+  cacheDir: serveSettings.cacheDir,
   json: setting({
     parse: flag,
     default: false,
@@ -57,14 +59,16 @@ const usage = 'Usage: servable inspect <model file, model directory or repositor
 
 async function inspectPaths(
   paths: readonly string[],
-  { device, placement, runtime }: ValuesOf<typeof inspectSettings>,
+  { device, placement, runtime, cacheDir }: ValuesOf<typeof inspectSettings>,
   io: Io,
 ): Promise<readonly Inspection[]> {
   const registry = registryOf(await importPlugins(runtime))
   const log = warningsTo(io)
   const { maxQueueSize } = serveSettings
   const defaults = { device, placement, maxQueueSize: maxQueueSize.default }
-  const models = await discover(paths, { formats: registry.formats, defaults, log })
+  const fetching = new Fetching({ config: { ...defaultConfig(), cacheDir }, environment: process.env, log })
+  const fetch = (uri: string) => fetching.get(uri)
+  const models = await discover(paths, { formats: registry.formats, defaults, fetch, log })
   const inspections: Inspection[] = []
   // One after the other: their load times are told, and memory holds one at a time.
   for (const model of models) {

@@ -57,6 +57,22 @@ export function overruled(
   }
 }
 
+/** What a model and one of its versions say together, or what is wrong with it. */
+export function joined(
+  model: readonly Declared[] | string,
+  version: readonly Declared[] | string,
+): readonly Declared[] | string {
+  if (typeof model === 'string' || typeof version === 'string') return typeof model === 'string' ? model : version
+  const names = model.flatMap(({ yaml }) => yaml.name ?? [])
+  const placed = version.find(({ yaml }) => yaml.uri !== undefined)
+  if (placed !== undefined) {
+    return `${join(placed.directory, yamlName)}: 'uri' belongs into the model.yaml of the model's own directory`
+  }
+  const named = version.find(({ yaml }) => yaml.name !== undefined && !names.includes(yaml.name))
+  if (named === undefined) return [...model, ...version]
+  return `${join(named.directory, yamlName)}: name belongs into the model.yaml of the model's own directory`
+}
+
 function ofForeign({ yaml, version }: ForeignModel): Omit<Declared, 'directory'> {
   return { yaml, ...(version === undefined ? {} : { version }) }
 }

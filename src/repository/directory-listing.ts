@@ -59,6 +59,12 @@ export async function listDirectory(directory: string): Promise<DirectoryListing
   return { directory, candidates, versions, directories, declarations, brokenLinks }
 }
 
+/** Of one model alone, whatever lies beside it. */
+export function listingOf(candidate: Candidate): DirectoryListing {
+  const nothing = { versions: [], directories: [], declarations: [], brokenLinks: [] }
+  return { directory: candidate.directory, candidates: [candidate], ...nothing }
+}
+
 /** The model that a file is, undefined where it is none. */
 export async function candidateOfFile(directory: string, name: string): Promise<Candidate | undefined> {
   if (isSavedModelFile(name)) return { name: '.', format: 'tensorflow', directory }

@@ -4,12 +4,20 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { InferenceError, messageOf } from '../core/errors.ts'
 import { inLanes } from '../core/in-lanes.ts'
 import type { Log } from '../core/log.ts'
-import { declaredIn, overruled, yamlName, type GivenConfig } from './declarations.ts'
-import { candidateOfFile, listDirectory, stemOf, type Candidate, type DirectoryListing } from './directory-listing.ts'
+import { declaredIn, joined, overruled, type GivenConfig } from './declarations.ts'
+import {
+  candidateOfFile,
+  listDirectory,
+  listingOf,
+  stemOf,
+  type Candidate,
+  type DirectoryListing,
+} from './directory-listing.ts'
 import { discoveredModel, failed, type Declared, type DiscoveredModel, type ModelDefaults } from './discovered-model.ts'
 import { unservedReason } from './formats.ts'
 import { settingsName } from './python-servers.ts'
 import { isServingConfig, readServingConfig, type ServingModel } from './serving-config.ts'
+import { storedFiles, type FetchFiles } from './stored-files.ts'
 import type { VersionPolicy } from './triton/declared.ts'
 import { configName } from './triton/read-config.ts'
 import { compareVersions, versionOf } from './version.ts'
@@ -22,6 +30,8 @@ export interface DiscoverOptions {
   readonly defaults: ModelDefaults
   /** In place of the `config.pbtxt` of the one model that is there. */
   readonly config?: GivenConfig
+  /** Brings what a model.yaml names as its `uri`; such a model fails where this is absent. */
+  readonly fetch?: FetchFiles
   readonly log: Log
 }
 
@@ -181,19 +191,7 @@ async function bareModel(
   const ref = { name: stemOf(candidate.name), version: '1' }
   const declared = overruled([], config, candidate.directory, log)
   if (typeof declared === 'string') return failed({ ref, root }, root, declared)
-  const found = {
-    ref,
-    root,
-    listing: {
-      directory: candidate.directory,
-      candidates: [candidate],
-      versions: [],
-      directories: [],
-      declarations: [],
-      brokenLinks: [],
-    },
-    declared,
-  }
+  const found = { ref, root, listing: listingOf(candidate), declared }
   return (
     (await discoveredModel(found, formats, defaults)) ?? failed(found, root, unservedReason(candidate.format, formats))
   )
@@ -219,11 +217,27 @@ async function modelDirectory(
   options: DiscoverOptions,
   only?: DirectoryListing,
 ): Promise<readonly DiscoveredModel[]> {
-  const { directory, versions } = listing
+  const { directory } = listing
   const names = options.config === undefined ? listing.declarations : listing.declarations.filter(isKept)
   const declared = overruled(await declaredIn(directory, names, options.log), options.config, directory, options.log)
   const given = typeof declared === 'string' ? [] : declared
   const name = given.findLast(({ yaml }) => yaml.name !== undefined)?.yaml.name ?? basename(directory)
+  const stored = await storedFiles(listing, given, options)
+  if (typeof stored === 'string') return [failed({ ref: { name, version: '1' }, root: directory }, directory, stored)]
+  if (stored === undefined) return versionsOfModel(name, listing, declared, options, only)
+  const found = await versionsOfModel(name, stored.listing, [...stored.declared, ...given], options)
+  return found.map((model) => ({ ...model, root: directory }))
+}
+
+async function versionsOfModel(
+  name: string,
+  listing: DirectoryListing,
+  declared: readonly Declared[] | string,
+  options: DiscoverOptions,
+  only?: DirectoryListing,
+): Promise<readonly DiscoveredModel[]> {
+  const { directory, versions } = listing
+  const given = typeof declared === 'string' ? [] : declared
   const alone = given.findLast(({ version }) => version !== undefined)?.version ?? '1'
   const found: DiscoveredModel[] = []
   if (versions.length === 0) {
@@ -249,18 +263,6 @@ async function modelDirectory(
 /** True but for the file whose place a given configuration takes: it may be broken. */
 function isKept(name: string): boolean {
   return name !== configName
-}
-
-/** What a model and one of its versions say together, or what is wrong with it. */
-function joined(
-  model: readonly Declared[] | string,
-  version: readonly Declared[] | string,
-): readonly Declared[] | string {
-  if (typeof model === 'string' || typeof version === 'string') return typeof model === 'string' ? model : version
-  const names = model.flatMap(({ yaml }) => yaml.name ?? [])
-  const named = version.find(({ yaml }) => yaml.name !== undefined && !names.includes(yaml.name))
-  if (named === undefined) return [...model, ...version]
-  return `${join(named.directory, yamlName)}: name belongs into the model.yaml of the model's own directory`
 }
 
 async function versionOfModel(

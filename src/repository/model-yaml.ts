@@ -45,6 +45,8 @@ const keys = z.strictObject({
   runtime: z.string().min(1).optional(),
   /** The model file, relative to the version's directory. */
   file: z.string().min(1).optional(),
+  /** Where the files are fetched from, instead of those beside this one: a URI of a store, or a path. */
+  uri: z.string().min(1).optional(),
   format: z.string().min(1).optional(),
   placement: z.enum(['auto', 'inline', 'pool', 'thread', 'process']).optional(),
   device: z.custom<DeviceRequest>(isDevice, { error: 'expected auto, cpu, cuda or cuda:N' }).optional(),

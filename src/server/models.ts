@@ -173,6 +173,7 @@ async function fromPaths(
     formats: registry.formats,
     ...(name === undefined || local.length === 0 ? {} : { name }),
     ...(given === undefined ? {} : { config: given }),
+    ...(fetching === undefined ? {} : { fetch: (uri: string) => fetching.get(uri, environment) }),
     defaults: {
       device,
       placement,

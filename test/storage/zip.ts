@@ -2,13 +2,13 @@
 import { deflateRawSync } from 'node:zlib'
 
 /** @param mode of Unix, the same for all entries */
-export function zipOf(files: Readonly<Record<string, string>>, mode = 0o100644): Buffer {
+export function zipOf(files: Readonly<Record<string, string | Uint8Array>>, mode = 0o100644): Buffer {
   const locals: Buffer[] = []
   const central: Buffer[] = []
   let offset = 0
-  for (const [path, text] of Object.entries(files)) {
+  for (const [path, content] of Object.entries(files)) {
     const name = Buffer.from(path)
-    const body = Buffer.from(text)
+    const body = Buffer.from(content)
     const packed = deflateRawSync(body)
     const common = Buffer.alloc(26)
     common.writeUInt16LE(20, 0)
