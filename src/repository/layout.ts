@@ -278,7 +278,7 @@ async function versionOfModel(
 
 /** The models of a list of TensorFlow Serving. */
 async function servingConfig(path: string, options: DiscoverOptions): Promise<readonly DiscoveredModel[]> {
-  const models = await readServingConfig(path)
+  const models = await readServingConfig(path, options.log)
   const names = models.map(({ name }) => name)
   const twice = models.find(({ name }, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw invalid(`${path}:${twice.line}: model ${twice.name} is listed twice`)

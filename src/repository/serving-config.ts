@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { parseTextProto, type TextField, type TextMessage } from '../codec/text-proto.ts'
 import { InferenceError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
 import type { ModelYaml } from './model-yaml.ts'
 import type { VersionPolicy } from './triton/declared.ts'
 
@@ -27,8 +28,11 @@ export function isServingConfig(name: string): boolean {
   )
 }
 
-/** @throws InferenceError `invalid_argument` with file, line and what is wrong */
-export async function readServingConfig(path: string): Promise<readonly ServingModel[]> {
+/**
+ * @param log is told of fields that mean nothing here
+ * @throws InferenceError `invalid_argument` with file, line and what is wrong
+ */
+export async function readServingConfig(path: string, log: Log): Promise<readonly ServingModel[]> {
   const { fields } = parseTextProto(await readBounded(path), path)
   const models: ServingModel[] = []
   let hasList = false
@@ -39,14 +43,14 @@ export async function readServingConfig(path: string): Promise<readonly ServingM
     hasList = true
     for (const config of messageOf(field, path).fields) {
       if (config.name !== 'config') throw wrong(path, config, 'expected config { … }')
-      models.push(modelOf(config, path))
+      models.push(modelOf(config, path, log))
     }
   }
   if (hasList) return models
   throw new InferenceError('invalid_argument', `${path}: holds no model_config_list`)
 }
 
-function modelOf(field: TextField, path: string): ServingModel {
+function modelOf(field: TextField, path: string, log: Log): ServingModel {
   const labels: Record<string, number> = {}
   let [name, basePath] = ['', '']
   let versions: VersionPolicy = { latest: 1 }
@@ -57,7 +61,9 @@ function modelOf(field: TextField, path: string): ServingModel {
     else if (inner.name === 'version_labels') {
       const [label, version] = labelOf(inner, path)
       labels[label] = version
-    } else if (!/^(model_platform|logging_config|model_type)$/.test(inner.name)) {
+    } else if (inner.name === 'logging_config') {
+      log.warn({ path: `${path}:${inner.line}` }, 'logging_config is not used: see --payload-log-url')
+    } else if (!/^(model_platform|model_type)$/.test(inner.name)) {
       throw wrong(
         path,
         inner,

@@ -66,13 +66,15 @@ describe('servable inspect', () => {
     await writeFile(
       config,
       `model_config_list {
-        config { name: 'sums' base_path: '${path}' version_labels { key: 'stable' value: 1 } version_labels { key: 'next' value: 7 } }
+        config { name: 'sums' base_path: '${path}' version_labels { key: 'stable' value: 1 } version_labels { key: 'next' value: 7 }
+                 logging_config { sampling_config { sampling_rate: 0.1 } } }
         config { name: 'gone' base_path: 'nowhere' }
         config { name: 'none' base_path: '${path}' model_version_policy { specific { versions: 9 } } }
       }`,
     )
-    const { status, out } = await inspect(config)
+    const { status, out, err } = await inspect(config)
     expect(status).toBe(1)
+    expect(err).toContain(`logging_config is not used: see --payload-log-url path=${config}:3\n`)
     expect(out).toMatch(/^sums version 1\n/)
     expect(out).toMatch(/labels +stable is 1; next is 7, which is not served\n/)
     expect(out).toMatch(/gone version 1\n(.*\n)* +cannot be served +model path \S+nowhere does not exist/)

@@ -74,9 +74,9 @@ describe("TensorFlow Serving's models.config", () => {
   })
   it.skipIf(shared === undefined)(`is read from the files of its tests (${withoutShared})`, async () => {
     const file = (name: string) => join(shared ?? '', 'models', 'third-party', 'tfserving', name)
-    const models = await readServingConfig(file('good_model_config.txt'))
+    const models = await readServingConfig(file('good_model_config.txt'), silentLog)
     expect(models.map(({ name }) => name)).toEqual(['half_plus_two', 'half_plus_three'])
-    await expect(readServingConfig(file('bad_model_config.txt'))).rejects.toThrow('bad_model_config.txt:1:')
+    await expect(readServingConfig(file('bad_model_config.txt'), silentLog)).rejects.toThrow('bad_model_config.txt:1:')
     expect(readFileSync(file('batching_config.txt'), 'utf8')).toContain('max_batch_size { value: 128 }')
   })
 })
