@@ -1,6 +1,5 @@
 /** gRPC to one upstream: plain bytes over one HTTP/2 connection; the end of the signal cancels the call. */
 import type { SecureContext } from 'node:tls'
-import { InferenceError } from '../../src/runtime/index.ts'
 import { framed } from './grpc-frames.ts'
 import { metadataFields } from './grpc-metadata.ts'
 import { GrpcSession } from './grpc-session.ts'
@@ -49,29 +48,32 @@ export class GrpcUpstream {
 
   /** @param path `/package.Service/Method` @throws UpstreamError, or the reason of the signal */
   async call(path: string, request: Uint8Array, exchange: Exchange): Promise<GrpcAnswer> {
-    const { signal } = exchange
     for (let connections = 1; ; connections += 1) {
-      if (signal.aborted) throw InferenceError.from(signal.reason)
+      refuseOver(exchange)
       const connection = this.#session.current ?? (await this.#session.open())
-      if (signal.aborted) throw InferenceError.from(signal.reason)
+      refuseOver(exchange)
       const call = new UnaryCall(this.url, path, this.#maxBytes, exchange)
       const startedAt = performance.now()
       try {
         return await call.run(connection, this.#requestOf(path, request, exchange))
       } catch (reason) {
-        if (signal.aborted) this.#giveUp(connection, startedAt)
+        if (hasEnded(exchange)) this.#giveUp(connection, startedAt)
         if (!call.mayMove || connections === mostConnections) throw reason
       }
     }
   }
 
-  /** Sends one request and ends its side. @throws as {@link call} does */
-  async *stream(path: string, request: Uint8Array, exchange: Exchange): AsyncGenerator<GrpcAnswer, void> {
-    const { signal } = exchange
-    if (signal.aborted) throw InferenceError.from(signal.reason)
+  /** Sends one request and ends its side. @param headers instead of the exchange's @throws as {@link call} does */
+  async *stream(
+    path: string,
+    request: Uint8Array,
+    exchange: Exchange,
+    headers: Headers = exchange.headers,
+  ): AsyncGenerator<GrpcAnswer, void> {
+    refuseOver(exchange)
     const connection = this.#session.current ?? (await this.#session.open())
-    if (signal.aborted) throw InferenceError.from(signal.reason)
-    const asked = { request: this.#requestOf(path, request, exchange), exchange }
+    refuseOver(exchange)
+    const asked = { request: this.#requestOf(path, request, exchange, headers), exchange }
     yield* streamed(connection, asked, { url: this.url, path, maxBytes: this.#maxBytes })
   }
 
@@ -79,19 +81,27 @@ export class GrpcUpstream {
     this.#session.close()
   }
 
-  #requestOf(path: string, request: Uint8Array, exchange: Exchange): CallRequest {
+  #requestOf(path: string, request: Uint8Array, { deadline, headers: usual }: Exchange, headers = usual): CallRequest {
     let fixed = this.#fixed.get(path)
     if (fixed === undefined) {
       fixed = fieldsOf(this.url, path)
       this.#fixed.set(path, fixed)
     }
-    return { fixed, more: metadataFields(exchange), body: framed(request) }
+    return { fixed, more: metadataFields(deadline, headers), body: framed(request) }
   }
 
   /** A connection that says nothing during a whole call may be dead: the next call opens another. */
   #giveUp(connection: Http2Connection, startedAt: number): void {
     if (connection.heardAt < startedAt && performance.now() - startedAt > silenceMs) this.#session.retire(connection)
   }
+}
+
+function hasEnded({ over }: Exchange): boolean {
+  return over !== undefined
+}
+
+function refuseOver({ over }: Exchange): void {
+  if (over !== undefined) throw over
 }
 
 function fieldsOf(url: string, path: string): readonly Field[] {

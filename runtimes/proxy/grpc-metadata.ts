@@ -1,24 +1,29 @@
 /** What a gRPC call carries beside its message, as header fields. */
 import { InferenceError } from '../../src/runtime/index.ts'
 import { literals } from './http2/hpack-encoder.ts'
-import type { Exchange, Headers } from './wire.ts'
+import type { Headers } from './wire.ts'
 
 /** Longest time that `grpc-timeout` can tell in milliseconds: eight digits. */
 const longestTimeoutMs = 99_999_999
 
 /** Headers of an upstream's own are the same object again and again: so is their block. */
 const blocks = new WeakMap<Headers, Buffer>()
-const timeouts: { ms: number; block: Buffer } = { ms: 0, block: Buffer.alloc(0) }
+/** Calls that begin within a millisecond are the same in all of it. */
+const last: { ms: number; headers: Headers | undefined; block: Buffer } = {
+  ms: 0,
+  headers: undefined,
+  block: Buffer.alloc(0),
+}
 
-/** The time that is left, and the headers. @throws InferenceError `invalid_argument` where a header cannot be sent */
-export function metadataFields({ deadline, headers }: Exchange): Buffer {
+/** @param deadline in milliseconds since 1970 @throws InferenceError `invalid_argument` where a header cannot be sent */
+export function metadataFields(deadline: number, headers: Headers): Buffer {
   const leftMs = Math.min(longestTimeoutMs, Math.max(1, Math.ceil(deadline - Date.now())))
-  if (timeouts.ms !== leftMs) {
-    timeouts.ms = leftMs
-    timeouts.block = literals([['grpc-timeout', `${leftMs}m`]])
+  if (last.ms !== leftMs || last.headers !== headers) {
+    last.block = Buffer.concat([literals([['grpc-timeout', `${leftMs}m`]]), blockOf(headers)])
+    last.ms = leftMs
+    last.headers = headers
   }
-  const block = blockOf(headers)
-  return block.length === 0 ? timeouts.block : Buffer.concat([timeouts.block, block])
+  return last.block
 }
 
 function blockOf(headers: Headers): Buffer {

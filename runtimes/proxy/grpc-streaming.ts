@@ -1,5 +1,4 @@
 /** One gRPC call with any number of answers. */
-import { InferenceError } from '../../src/runtime/index.ts'
 import type { GrpcAnswer } from './grpc-exchange.ts'
 import { FrameReader } from './grpc-frames.ts'
 import { Outcome } from './grpc-outcome.ts'
@@ -22,7 +21,7 @@ interface Place {
 /** Ending the iteration cancels the call; the peer is held back while nobody reads. @throws UpstreamError, or the reason of the signal */
 export async function* streamed(
   connection: Http2Connection,
-  { request, exchange: { signal } }: Asked,
+  { request, exchange }: Asked,
   { url, path, maxBytes }: Place,
 ): AsyncGenerator<GrpcAnswer, void> {
   const outcome = new Outcome(url)
@@ -42,13 +41,12 @@ export async function* streamed(
       wake()
     },
   })
-  const cancel = (): void => call.cancel()
-  signal.addEventListener('abort', cancel)
+  exchange.onOver = () => call.cancel()
   const reader = new FrameReader(`${url}${path}`, maxBytes)
   let reason: unknown
   try {
     for (;;) {
-      if (signal.aborted) throw InferenceError.from(signal.reason)
+      refuseOver(exchange)
       const chunk = chunks.shift()
       if (chunk !== undefined) {
         for (const message of reader.push(chunk)) yield { message, headers: { ...outcome.headers } }
@@ -59,9 +57,13 @@ export async function* streamed(
   } catch (thrown) {
     reason = thrown
   } finally {
-    signal.removeEventListener('abort', cancel)
+    exchange.onOver = undefined
     call.cancel()
   }
   const error = outcome.error(failure, reason)
   if (error !== undefined) throw error
+}
+
+function refuseOver({ over }: Exchange): void {
+  if (over !== undefined) throw over
 }

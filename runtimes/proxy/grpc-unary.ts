@@ -1,5 +1,5 @@
 /** One gRPC call with one answer. */
-import { InferenceError } from '../../src/runtime/index.ts'
+import type { InferenceError } from '../../src/runtime/index.ts'
 import { senseless } from './errors.ts'
 import type { GrpcAnswer } from './grpc-exchange.ts'
 import { FrameReader } from './grpc-frames.ts'
@@ -13,7 +13,7 @@ export class UnaryCall implements CallEvents {
   /** After a failure: the connection was gone before the call had begun, and another may do. */
   mayMove = false
   readonly #label: string
-  readonly #signal: AbortSignal
+  readonly #exchange: Exchange
   readonly #reader: FrameReader
   readonly #outcome: Outcome
   #call: Call | undefined
@@ -22,20 +22,20 @@ export class UnaryCall implements CallEvents {
   #resolve: (answer: GrpcAnswer) => void = () => undefined
   #reject: (reason: InferenceError) => void = () => undefined
 
-  constructor(url: string, path: string, maxBytes: number, { signal }: Exchange) {
+  constructor(url: string, path: string, maxBytes: number, exchange: Exchange) {
     this.#label = `${url}${path}`
-    this.#signal = signal
+    this.#exchange = exchange
     this.#reader = new FrameReader(this.#label, maxBytes)
     this.#outcome = new Outcome(url)
   }
 
-  /** @throws UpstreamError, or the reason of the signal, which has not fired yet */
+  /** @throws UpstreamError, or why the exchange is over, which it is not yet */
   run(connection: Http2Connection, request: CallRequest): Promise<GrpcAnswer> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
       this.#call = connection.request(request, this)
-      this.#signal.addEventListener('abort', this.#cancel)
+      this.#exchange.onOver = () => this.#call?.cancel()
     })
   }
 
@@ -54,15 +54,13 @@ export class UnaryCall implements CallEvents {
   }
 
   end(failure: Failure | undefined): void {
-    this.#signal.removeEventListener('abort', this.#cancel)
-    const { aborted } = this.#signal
-    const error = this.#outcome.error(failure, aborted ? InferenceError.from(this.#signal.reason) : this.#reason)
-    this.mayMove = failure?.neverRan === true && failure.isGone && !aborted
+    const { over } = this.#exchange
+    this.#exchange.onOver = undefined
+    const error = this.#outcome.error(failure, over ?? this.#reason)
+    this.mayMove = failure?.neverRan === true && failure.isGone && over === undefined
     if (error !== undefined) this.#reject(error)
     else if (this.#message === undefined || !this.#reader.isAtEnd)
       this.#reject(senseless(this.#label, 'it is no whole message'))
     else this.#resolve({ message: this.#message, headers: this.#outcome.headers })
   }
-
-  readonly #cancel = (): void => this.#call?.cancel()
 }

@@ -9,7 +9,7 @@ const hop =
 const credentials = /^(authorization|cookie|set-cookie|x-api-key|api-key|x-auth-.*|x-amz-security-token)$/
 
 /** Takes headers that may pass. */
-export type HeaderFilter = (headers: Headers) => Record<string, string>
+export type HeaderFilter = (headers: Headers) => Headers
 
 /** @param patterns names in any case; `*` stands for any letters, but never for credentials */
 export function headerFilter(patterns: readonly string[]): HeaderFilter {
@@ -25,13 +25,16 @@ export function headerFilter(patterns: readonly string[]): HeaderFilter {
   return (headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => passes(name)))
 }
 
-function pick(headers: Headers, names: ReadonlySet<string>): Record<string, string> {
-  const picked: Record<string, string> = {}
+/** The same object wherever nothing passes. */
+const none: Headers = Object.freeze({})
+
+function pick(headers: Headers, names: ReadonlySet<string>): Headers {
+  let picked: Record<string, string> | undefined
   for (const name of names) {
     const value = headers[name]
-    if (value !== undefined) picked[name] = value
+    if (value !== undefined) (picked ??= {})[name] = value
   }
-  return picked
+  return picked ?? none
 }
 
 function wildcard(pattern: string): RegExp {

@@ -1,6 +1,6 @@
 /** Looks at the upstreams of a model again and again: who is ready, and what the model looks like there. */
 import { InferenceError, messageOf, type Log } from '../../src/runtime/index.ts'
-import { openExchange } from './exchange.ts'
+import { OpenExchange } from './exchange.ts'
 import type { Upstream } from './upstream.ts'
 import type { Exchange, Headers } from './wire.ts'
 
@@ -55,7 +55,7 @@ export class Health<W extends Checked> {
   /** Never throws. */
   async #lookAt(upstream: Upstream<W>): Promise<InferenceError | undefined> {
     const { timeoutMs, headers, log, name } = this.#options
-    const { exchange, release } = openExchange({ signal: this.#closing.signal }, timeoutMs, headers)
+    const exchange = new OpenExchange({ signal: this.#closing.signal }, timeoutMs, headers)
     const { url } = upstream.wire
     const before = upstream.isReady
     let error: InferenceError | undefined
@@ -66,7 +66,7 @@ export class Health<W extends Checked> {
       error = InferenceError.from(reason)
       upstream.isReady = false
     } finally {
-      release()
+      exchange.release()
     }
     if (this.#closing.signal.aborted) return error
     if (upstream.isReady && before !== true) this.#onReady(upstream.wire)

@@ -5,7 +5,7 @@ import type { SecureContext } from 'node:tls'
 import { errorOfHttp, type HttpAnswer } from '../../src/codec/index.ts'
 import { InferenceError, messageOf } from '../../src/runtime/index.ts'
 import { answered, brokenOff, senseless, unreachable } from './errors.ts'
-import type { Exchange } from './wire.ts'
+import type { HttpExchange } from './wire.ts'
 
 /** Servers close idle connections after 5 s or more (Node, uvicorn): whoever closes first sends no request into the closing. */
 const idleMs = 4_000
@@ -54,7 +54,7 @@ export class HttpUpstream {
   }
 
   /** @throws UpstreamError for a status that is none of success, in the upstream's words; as {@link open} does */
-  async exchange(call: HttpCall, exchange: Exchange): Promise<HttpAnswer> {
+  async exchange(call: HttpCall, exchange: HttpExchange): Promise<HttpAnswer> {
     const reply = await this.reply(call, exchange)
     if (reply.status >= 200 && reply.status < 300) return reply
     if (reply.status < 400) throw senseless(reply.label, errorOfHttp(reply).message)
@@ -62,7 +62,7 @@ export class HttpUpstream {
   }
 
   /** A whole answer of any status. @throws UpstreamError, or the reason of the signal */
-  async reply(call: HttpCall, exchange: Exchange): Promise<HttpAnswer> {
+  async reply(call: HttpCall, exchange: HttpExchange): Promise<HttpAnswer> {
     const incoming = await this.open(call, exchange)
     const label = `${call.method} ${this.url}${call.path}`
     const parts: Uint8Array[] = []
@@ -90,7 +90,10 @@ export class HttpUpstream {
    *
    * @throws UpstreamError where nobody answers, or the reason of the signal
    */
-  open({ method, path, headers, body = [], isAlone = false }: HttpCall, exchange: Exchange): Promise<IncomingMessage> {
+  open(
+    { method, path, headers, body = [], isAlone = false }: HttpCall,
+    exchange: HttpExchange,
+  ): Promise<IncomingMessage> {
     const length = body.reduce((sum, part) => sum + part.byteLength, 0)
     const own = method === 'POST' ? { 'content-length': String(length) } : {}
     let outgoing: ClientRequest

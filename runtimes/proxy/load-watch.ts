@@ -1,5 +1,5 @@
 /** Asks upstreams again and again how many requests they have, so that the least loaded one can be chosen. */
-import { openExchange } from './exchange.ts'
+import { OpenExchange } from './exchange.ts'
 import type { Upstream } from './upstream.ts'
 import type { Exchange, Headers } from './wire.ts'
 
@@ -49,14 +49,14 @@ export class LoadWatch<W extends Loaded> {
 
   async #lookAt(upstream: Upstream<W>): Promise<void> {
     if (upstream.isReady === false || this.#closing.signal.aborted) return
-    const { exchange, release } = openExchange({ signal: this.#closing.signal }, timeoutMs, this.#headers)
+    const exchange = new OpenExchange({ signal: this.#closing.signal }, timeoutMs, this.#headers)
     try {
       const requests = await upstream.wire.requests?.(exchange)
       if (requests !== undefined) upstream.has(requests)
     } catch {
       // Whether it works at all is looked at elsewhere; what it said last is forgotten in time.
     } finally {
-      release()
+      exchange.release()
     }
   }
 }

@@ -3,7 +3,7 @@ import { scanOpenAiBody, withModel } from '../../src/codec/index.ts'
 import { InferenceError, messageOf } from '../../src/runtime/index.ts'
 import { brokenOff, UpstreamError } from './errors.ts'
 import type { HttpUpstream } from './http-exchange.ts'
-import type { Exchange, ForwardedCall, ForwardedPiece, Headers } from './wire.ts'
+import type { ForwardedCall, ForwardedPiece, Headers, HttpExchange } from './wire.ts'
 
 /** An error's text is read as a whole: it may have to wait for the attempt at another upstream. */
 const longestErrorBytes = 64 * 1024
@@ -37,7 +37,7 @@ export async function* forwardTo(
   upstream: HttpUpstream,
   call: ForwardedCall,
   model: string,
-  exchange: Exchange,
+  exchange: HttpExchange,
 ): AsyncGenerator<ForwardedPiece, void> {
   const incoming = await upstream.open(
     {

@@ -17,7 +17,7 @@ import { answered, readable, senseless } from './errors.ts'
 import type { HttpUpstream } from './http-exchange.ts'
 import { ForwardedRefusal, forwardTo } from './openai-forward.ts'
 import { maxMetricsBytes, metricsPath, requestsAt } from './vllm-load.ts'
-import type { Answer, Exchange, ForwardedCall, ForwardedPiece, Headers, Target, Wire } from './wire.ts'
+import type { Answer, Exchange, ForwardedCall, ForwardedPiece, Headers, HttpExchange, Target, Wire } from './wire.ts'
 
 export interface OpenAiOptions {
   /** Answers 200 where the server takes requests. */
@@ -36,7 +36,10 @@ export function openOpenAi(
   { readyPath, hasMetrics = false }: OpenAiOptions,
 ): Wire {
   const { name } = target.remote
-  const asking = (exchange: Exchange): Exchange => ({ ...exchange, headers: { ...loadFormat, ...exchange.headers } })
+  const asking = ({ signal, headers }: HttpExchange): HttpExchange => ({
+    signal,
+    headers: { ...loadFormat, ...headers },
+  })
   /** A base URL may end with the prefix, as those that clients of OpenAI are given. */
   const pathAt = (path: string): string => (upstream.url.endsWith('/v1') ? path.replace(/^\/v1(?=\/|$)/, '') : path)
   const forward = (call: ForwardedCall, exchange: Exchange): AsyncGenerator<ForwardedPiece, void> =>

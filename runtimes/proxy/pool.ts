@@ -1,7 +1,7 @@
 /** Several upstreams of one model: the least loaded one that works is asked; what has not run is asked of another. */
 import { InferenceError, type BreakerOptions, type RequestContext } from '../../src/runtime/index.ts'
 import { UpstreamError } from './errors.ts'
-import { openExchange, type OpenExchange } from './exchange.ts'
+import { OpenExchange } from './exchange.ts'
 import { Upstream } from './upstream.ts'
 import type { Exchange, Headers } from './wire.ts'
 
@@ -34,10 +34,6 @@ export interface WithHeaders {
   readonly headers: Headers
 }
 
-interface OpenCall extends OpenExchange {
-  readonly context: RequestContext
-}
-
 /** A timer of the caller's deadline may fire a little later than the one that an upstream was told. */
 const slackMs = 5
 
@@ -45,6 +41,8 @@ const slackMs = 5
 function isGivenUp({ signal, deadline = Infinity }: RequestContext): boolean {
   return signal.aborted || performance.now() > deadline - slackMs
 }
+
+const nobody: ReadonlySet<never> = new Set()
 
 export class Pool<W extends Asked> {
   readonly upstreams: readonly Upstream<W>[]
@@ -73,23 +71,23 @@ export class Pool<W extends Asked> {
     context: RequestContext,
     ask: (wire: W, exchange: Exchange) => Promise<T>,
   ): Promise<T> {
-    const opened = this.#open(context)
-    const tried = new Set<Upstream<W>>()
+    const exchange = this.#open(context)
+    let tried: Set<Upstream<W>> | undefined
     try {
-      for (let upstream = this.#choose(tried); ;) {
+      for (let upstream = this.#choose(); ;) {
         upstream.begin()
         try {
-          const answer = await ask(upstream.wire, opened.exchange)
+          const answer = await ask(upstream.wire, exchange)
           upstream.succeeded(answer.headers)
           return answer
         } catch (reason) {
-          const next = this.#next(upstream, tried, reason, opened)
+          const next = this.#next(upstream, (tried ??= new Set()), reason, context, exchange)
           if (next === undefined) throw reason
           upstream = next
         }
       }
     } finally {
-      this.#close(opened)
+      this.#close(exchange)
     }
   }
 
@@ -98,9 +96,9 @@ export class Pool<W extends Asked> {
     context: RequestContext,
     ask: (wire: W, exchange: Exchange) => AsyncGenerator<T, void>,
   ): AsyncGenerator<T, void> {
-    const opened = this.#open(context)
+    const exchange = this.#open(context)
     const tried = new Set<Upstream<W>>()
-    let upstream = this.#choose(tried)
+    let upstream = this.#choose()
     let hasEnded = true
     try {
       for (;;) {
@@ -109,7 +107,7 @@ export class Pool<W extends Asked> {
         let isFirst = true
         let headers: Headers = {}
         try {
-          for await (const answer of ask(upstream.wire, opened.exchange)) {
+          for await (const answer of ask(upstream.wire, exchange)) {
             isFirst = false
             headers = answer.headers
             yield answer
@@ -119,14 +117,14 @@ export class Pool<W extends Asked> {
           return
         } catch (reason) {
           hasEnded = true
-          const next = this.#next(upstream, tried, reason, opened)
+          const next = this.#next(upstream, tried, reason, context, exchange)
           if (next === undefined || !isFirst) throw reason
           upstream = next
         }
       }
     } finally {
       if (!hasEnded) upstream.withdrawn() // the caller has read enough
-      this.#close(opened)
+      this.#close(exchange)
     }
   }
 
@@ -134,19 +132,19 @@ export class Pool<W extends Asked> {
     for (const { wire } of this.upstreams) wire.close()
   }
 
-  #open(context: RequestContext): OpenCall {
+  #open(context: RequestContext): OpenExchange {
     const { maxInFlight, name, timeoutMs, headersFor } = this.#options
     if (this.#inFlight >= maxInFlight) {
       const message = `model '${name}': ${maxInFlight} requests are under way at its upstreams, as many as may be`
       throw new InferenceError('resource_exhausted', message, { retryAfterMs: 1000 })
     }
-    const opened = openExchange(context, timeoutMs, headersFor(context))
+    const exchange = new OpenExchange(context, timeoutMs, headersFor(context))
     this.#inFlight += 1
-    return { ...opened, context }
+    return exchange
   }
 
-  #close(opened: OpenCall): void {
-    opened.release()
+  #close(exchange: OpenExchange): void {
+    exchange.release()
     this.#inFlight -= 1
   }
 
@@ -155,22 +153,25 @@ export class Pool<W extends Asked> {
     upstream: Upstream<W>,
     tried: Set<Upstream<W>>,
     reason: unknown,
-    { context, exchange: { signal } }: OpenCall,
+    context: RequestContext,
+    { over }: OpenExchange,
   ): Upstream<W> | undefined {
     if (isGivenUp(context)) {
       upstream.withdrawn()
       return undefined
     }
     // What is no UpstreamError is the end of the time that an upstream has, or a mistake found before anything was sent.
-    upstream.failed(reason instanceof UpstreamError ? reason.isFault : signal.aborted)
+    upstream.failed(reason instanceof UpstreamError ? reason.isFault : over !== undefined)
     tried.add(upstream)
     const { retries, isSentRetried } = this.#options
     const mayAgain = reason instanceof UpstreamError && (!reason.mayHaveRun || (isSentRetried && reason.isFault))
-    return mayAgain && tried.size <= retries && !signal.aborted ? this.#best(tried) : undefined
+    return mayAgain && tried.size <= retries && over === undefined ? this.#best(tried) : undefined
   }
 
-  #choose(tried: ReadonlySet<Upstream<W>>): Upstream<W> {
-    const best = this.#best(tried)
+  #choose(): Upstream<W> {
+    const [only] = this.upstreams
+    if (this.upstreams.length === 1 && only?.mayBeAsked === true) return only
+    const best = this.#best(nobody)
     if (best !== undefined) return best
     const message = `model '${this.#options.name}': every upstream has failed of late and is not asked for a while`
     throw new InferenceError('unavailable', message, { retryAfterMs: this.#options.breaker.openMs })

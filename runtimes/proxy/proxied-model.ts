@@ -22,7 +22,7 @@ import { profileOf, type Protocol } from './profiles.ts'
 import { Pool } from './pool.ts'
 import { ownHeaders, secureContext } from './security.ts'
 import { metadataOf } from './signature.ts'
-import { openExchange } from './exchange.ts'
+import { OpenExchange } from './exchange.ts'
 import type { Answer, Headers, Wire } from './wire.ts'
 
 /** Between two looks at upstreams of which none is ready yet. */
@@ -158,14 +158,14 @@ class ProxiedModel implements Model {
   #told({ response, headers }: Answer): InferenceResponse {
     const returned = this.#returned(headers)
     // Assigned, because a copy would leave the message behind that a response may bring.
-    return Object.keys(returned).length === 0 ? response : Object.assign(response, { headers: returned })
+    return hasAny(returned) ? Object.assign(response, { headers: returned }) : response
   }
 
   /** Takes over what the server says of the model. @returns why not, where it could not be asked */
   async #describe(wire: Wire): Promise<InferenceError | undefined> {
     const { options, protocol, own, log, spec, known } = this.#parts
     const { signal } = new AbortController()
-    const { exchange, release } = openExchange({ signal }, options.health.timeout_ms, own)
+    const exchange = new OpenExchange({ signal }, options.health.timeout_ms, own)
     try {
       const metadata = metadataOf(options, protocol, await wire.describe(exchange))
       // One that says the same stays the same: who looks for a change need not look into it.
@@ -180,7 +180,7 @@ class ProxiedModel implements Model {
       )
       return error
     } finally {
-      release()
+      exchange.release()
     }
   }
 }
@@ -202,8 +202,16 @@ function poolOptions(name: string, options: ProxyOptions, own: Headers) {
     isSentRetried: options.retry_sent,
     maxInFlight: options.max_in_flight,
     breaker: { failures: options.breaker.failures, openMs: options.breaker.open_ms },
-    headersFor: ({ headers }: RequestContext) => ({ ...forwarded(headers), ...own }),
+    headersFor: ({ headers }: RequestContext) => {
+      const passed = forwarded(headers)
+      return hasAny(passed) ? { ...passed, ...own } : own // whose block of headers is kept
+    },
   }
+}
+
+function hasAny(headers: Headers): boolean {
+  for (const _ in headers) return true
+  return false
 }
 
 function neverReady(startTimeoutMs: number, last: InferenceError): InferenceError {

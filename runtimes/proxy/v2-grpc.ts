@@ -30,12 +30,12 @@ export function openV2Grpc(upstream: GrpcUpstream, target: Target): Wire {
     infer: async (request, exchange) =>
       answerOf(await upstream.call(`${service}/ModelInfer`, messageOf(request, target), exchange), request),
     async *stream(request, exchange) {
-      const context = { ...exchange, headers: { ...wantsStatus, ...exchange.headers } }
-      const messages = upstream.stream(`${service}/ModelStreamInfer`, messageOf(request, target), context)
-      for await (const { message, headers } of messages) {
+      const headers = { ...wantsStatus, ...exchange.headers }
+      const messages = upstream.stream(`${service}/ModelStreamInfer`, messageOf(request, target), exchange, headers)
+      for await (const { message, headers: told } of messages) {
         const { error, response } = readable(`${upstream.url} ModelStreamInfer`, () => decodeStreamResponse(message))
         if (error !== '') throw answered(new InferenceError('internal', error)) // the stream has no field for a code
-        const answer = answerOf({ message: Buffer.from(response), headers }, request)
+        const answer = answerOf({ message: Buffer.from(response), headers: told }, request)
         if (!isEmptyEnd(answer)) yield answer
       }
     },

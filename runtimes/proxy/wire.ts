@@ -1,16 +1,23 @@
 /** What a protocol must do for a proxied model; each does it in a file of its own. */
 import type { ModelDescription } from '../../src/codec/index.ts'
-import type { InferenceRequest, InferenceResponse, ModelRef } from '../../src/runtime/index.ts'
+import type { InferenceError, InferenceRequest, InferenceResponse, ModelRef } from '../../src/runtime/index.ts'
 
 /** What travels beside one call to one upstream. */
 export interface Exchange {
   /** Fires when the caller is gone and when the time is up: the connection or stream is then closed. */
   readonly signal: AbortSignal
+  /** Why that was, once it was. */
+  readonly over: InferenceError | undefined
+  /** Called then: cheaper than a signal, for the one attempt that is under way. */
+  onOver: (() => void) | undefined
   /** When that is at the latest, in milliseconds since 1970. */
   readonly deadline: number
   /** Headers (REST) or metadata (gRPC), names in lower case. */
   readonly headers: Readonly<Record<string, string>>
 }
+
+/** What HTTP needs of it. */
+export type HttpExchange = Pick<Exchange, 'signal' | 'headers'>
 
 export type Headers = Readonly<Record<string, string>>
 

@@ -3,6 +3,7 @@ import { Metadata, Server, ServerCredentials, type handleUnaryCall } from '@grpc
 import { createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { OpenExchange } from '../../runtimes/proxy/exchange.ts'
 import { GrpcUpstream } from '../../runtimes/proxy/grpc-exchange.ts'
 import { InferenceError } from '../../src/core/errors.ts'
 
@@ -77,7 +78,7 @@ describe.each([
         const kind = random(32) // servers of Node close connections with more than 1,000 resets in a row
         if (kind === 0) setImmediate(abort)
         else if (kind === 1) setTimeout(abort, random(20))
-        const exchange = { signal: controller.signal, deadline: Date.now() + 60_000, headers: {} }
+        const exchange = new OpenExchange({ signal: controller.signal }, 60_000, {})
         try {
           const { message } = await upstream.call(path, request, exchange)
           if (!message.equals(answerTo(request))) throw new Error(`call ${number} got another answer`)
@@ -85,6 +86,8 @@ describe.each([
         } catch (reason) {
           if (!controller.signal.aborted) throw reason
           counts.cancelled += 1
+        } finally {
+          exchange.release()
         }
       }
     }
