@@ -1,5 +1,6 @@
 /** The models of one server: every version with its state, and the lease that keeps one loaded while it works. */
 import { InferenceError } from '../core/errors.ts'
+import { inLanes } from '../core/in-lanes.ts'
 import type { ModelRef } from '../core/inference.ts'
 import { silentLog, type Log } from '../core/log.ts'
 import type { ModelEntry } from './entry.ts'
@@ -16,6 +17,9 @@ import { compareVersions } from './version.ts'
 
 /** Loads that run at once: two keep disk and CPU busy, more would only multiply the peak of memory. */
 export const concurrentLoads = 2
+
+/** Of the memory budget, filled before the first request. */
+const warmedFraction = 0.9
 
 /** Requests that may wait for the load of a model in standby, where nobody says how many. */
 const defaultMaxWaiting = 1000
@@ -55,6 +59,7 @@ export class ModelRepository implements Repository {
   readonly #budget: MemoryBudget | undefined
   readonly #around: Omit<SlotSurroundings, 'changed'>
   #isClosed = false
+  #isWarming = false
 
   constructor(log: Log = silentLog, options: RepositoryOptions = {}) {
     const {
@@ -120,6 +125,7 @@ export class ModelRepository implements Repository {
   }
 
   get isReady(): boolean {
+    if (this.#isWarming) return false
     for (const { slots, current, revision } of this.#families.values()) {
       for (const { state, isAnnounced, hasBroken, instance, isOptional } of slots) {
         if (isOptional) continue
@@ -136,6 +142,29 @@ export class ModelRepository implements Repository {
   /** Makes a version known that its first request loads. */
   register(entry: ModelEntry): void {
     this.#slot(entry).register(entry)
+  }
+
+  /** The versions that are loaded, the one used last first. */
+  recent(): readonly Required<ModelRef>[] {
+    const slots = [...this.#families.values()].flatMap((family) => family.slots)
+    const used = slots.flatMap(({ ref, lastUse }) => (lastUse === undefined ? [] : [{ ref, lastUse }]))
+    return used.toSorted((left, right) => right.lastUse - left.lastUse).map(({ ref }) => ref)
+  }
+
+  /**
+   * Loads versions in standby ahead of their first request, in this order, while nine tenths of the memory are enough. Not
+   * ready meanwhile; what is not known is left out, and what fails waits for its first request.
+   */
+  async warm(refs: readonly Required<ModelRef>[]): Promise<void> {
+    this.#isWarming = true
+    try {
+      await inLanes(refs, concurrentLoads, async (ref) => {
+        const { usedBytes = 0, budgetBytes = Infinity } = this.memory ?? {}
+        if (usedBytes < budgetBytes * warmedFraction) await this.wake(ref)?.catch(() => undefined) // its status tells why
+      })
+    } finally {
+      this.#isWarming = false
+    }
   }
 
   /** Memory that models hold and may hold, and who left for whom; undefined where there is no limit. */

@@ -77,6 +77,11 @@ export class ModelSlot {
     return this.#instance
   }
 
+  /** When its last call ended, where it is loaded and somebody looks at that. */
+  get lastUse(): number | undefined {
+    return this.#instance instanceof LeasedModel ? this.#instance.lastUse : undefined
+  }
+
   get state(): ModelState {
     return this.#state
   }

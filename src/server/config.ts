@@ -256,6 +256,13 @@ export const serveSettings = {
     description:
       'how long a model that its first request failed to load answers that error before another request tries again; 1 s, then longer, up to 60 s',
   }),
+  recentFile: setting<string | undefined>({
+    parse: string,
+    default: undefined,
+    value: 'FILE',
+    description:
+      'file that tells which models were in use: the next start loads those of them that their first request would load, before it is ready',
+  }),
   load: setting<'auto' | 'eager' | 'lazy'>({
     parse: choice('auto', 'eager', 'lazy'),
     default: 'auto',

@@ -42,6 +42,7 @@ import { observe, type Observing } from './observing.ts'
 import { repositoryOptions } from './repository-options.ts'
 import { RunningCalls } from './running-calls.ts'
 import { leaveTerminationMessage } from './termination-log.ts'
+import { RecentModels } from './recent-models.ts'
 import { readTls } from './tls.ts'
 import { UploadDirectory } from './uploads.ts'
 import { version } from './version.ts'
@@ -88,6 +89,7 @@ export class Server {
   readonly #fetching: Fetching
   readonly #observing: Observing
   readonly #names: OpenedNames
+  readonly #recent: RecentModels | undefined
   readonly #uploads: UploadDirectory
   readonly #ownsUploads: boolean
   readonly #isTls: boolean
@@ -139,6 +141,9 @@ export class Server {
       settled: () => this.#control.settled(),
       logSettings,
       metrics: async () => (await metrics.expose()).text,
+    }
+    if (config.recentFile !== undefined) {
+      this.#recent = new RecentModels({ path: config.recentFile, list: () => this.#repository.recent(), log })
     }
     this.#uploads = new UploadDirectory(membership?.uploads)
     this.#ownsUploads = membership === undefined
@@ -289,6 +294,10 @@ export class Server {
       signal: this.#abort.signal,
     })
     const components = await this.#components.start(this.#repository, this.#abort.signal, unloaded)
+    if (this.#recent !== undefined) {
+      await this.#repository.warm(await this.#recent.read())
+      this.#recent.follow()
+    }
     const statuses = [...models, ...components, ...(await this.#graphs.start(unloaded))]
     this.#follower?.start()
     const failed = statuses.filter((status) => status.state === 'failed')
@@ -352,6 +361,8 @@ export class Server {
     this.#graphs.close()
     this.#grpc.close()
     this.#names.close()
+    this.#recent?.close()
+    await this.#recent?.write()
     await this.#repository.close()
     if (this.#ownsUploads) await this.#uploads.close()
     this.#components.close()
