@@ -19,7 +19,17 @@ interface Hop {
   readonly model: string
   readonly request: GrpcRequest
   readonly start: () => Promise<ServerProcess>
+  /** How many calls are under way; a busy machine's worth where absent. */
+  readonly load?: Calls
 }
+
+interface Calls {
+  readonly connections?: number
+  readonly streams?: number
+}
+
+/** What a caller waits, who has nothing else to do. */
+const oneCall: Calls = { connections: 1, streams: 1 }
 
 /** @param only part of a title: other comparisons are left out */
 export async function hops(options: RoundOptions, only: string): Promise<readonly Report[]> {
@@ -30,6 +40,13 @@ export async function hops(options: RoundOptions, only: string): Promise<readonl
       model: 'iris-logreg',
       request: iris,
       start: () => startServable([dirname(fixture('iris-logreg'))]),
+    },
+    {
+      title: 'V2 gRPC hop, iris, one call at a time',
+      model: 'iris-logreg',
+      request: iris,
+      start: () => startServable([dirname(fixture('iris-logreg'))]),
+      load: oneCall,
     },
     {
       title: `V2 gRPC hop, 1×3×224×224 FP32: ${ends.message.byteLength} bytes`,
@@ -43,14 +60,14 @@ export async function hops(options: RoundOptions, only: string): Promise<readonl
   return reports
 }
 
-function compareHop({ title, model, request, start }: Hop, options: RoundOptions): Promise<Report> {
+function compareHop({ title, model, request, start, load = {} }: Hop, options: RoundOptions): Promise<Report> {
   return withServers({ upstream: start }, ({ upstream }) =>
     withProxiedModel(model, upstream.grpc, (directory) =>
       withServers({ proxy: () => startServable([directory]) }, ({ proxy }) =>
         compare(
           {
             title,
-            contenders: [under('direct', upstream, request), under('through the hop', proxy, request)],
+            contenders: [under('direct', upstream, request, load), under('through the hop', proxy, request, load)],
             baseline: 'direct',
             bars: { 'through the hop': bar },
           },
@@ -61,8 +78,8 @@ function compareHop({ title, model, request, start }: Hop, options: RoundOptions
   )
 }
 
-function under(name: string, server: ServerProcess, request: GrpcRequest): Contender {
-  return loaded(name, server, (seconds) => loadGrpc(server.grpc, request, { seconds }))
+function under(name: string, server: ServerProcess, request: GrpcRequest, load: Calls): Contender {
+  return loaded(name, server, (seconds) => loadGrpc(server.grpc, request, { seconds, ...load }))
 }
 
 /** Writes a model.yaml for the length of `work`. @param work gets the model's directory */
