@@ -6,7 +6,7 @@ import { Duplex } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Call, Failure } from '../../runtimes/proxy/http2/call.ts'
 import { Http2Connection } from '../../runtimes/proxy/http2/connection.ts'
-import { flag, frameType, preface, settingsPayload } from '../../runtimes/proxy/http2/frames.ts'
+import { flag, frameType, preface, settingsPayload, turnsTogether } from '../../runtimes/proxy/http2/frames.ts'
 import { literals } from '../../runtimes/proxy/http2/hpack-encoder.ts'
 import type { Field } from '../../runtimes/proxy/http2/hpack-static.ts'
 
@@ -151,7 +151,10 @@ function open(first: Uint8Array = hello) {
   return { connection, call, ended, say, sent: () => Buffer.concat(sent), why: () => why }
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+/** After it everything is sent. */
+async function turn(): Promise<void> {
+  for (let count = 0; count <= turnsTogether; count += 1) await new Promise((resolve) => setImmediate(resolve))
+}
 
 describe('an answer', () => {
   it('is read wherever it is split', async () => {
