@@ -7,17 +7,18 @@ import type { ModelHandle, Repository } from '../repository/repository.ts'
 import type { ModelStatus, ServedMetadata } from '../repository/status.ts'
 import { VersionLabels } from '../repository/version-labels.ts'
 import type { Call, InferenceObserver, Timings, TokenEvent, Verb } from './call.ts'
-import { timeoutOf, unlessAborted, withDeadline } from './deadline.ts'
+import { timeoutOf } from './deadline.ts'
 import type { Extensions } from './extensions.ts'
 import { withForwardedHeaders } from './forwarded-headers.ts'
 import { explainWith } from './explain.ts'
 import { finish, inferWith, postprocess, preprocess } from './infer.ts'
+import { runLimited } from './in-time.ts'
 import { modelConfigOf, type ModelConfig } from './model-config.ts'
 import { ModelControl } from './model-control.ts'
 import type { LogControl, Peers } from './peers.ts'
 import { rawModelsOf } from './raw-models.ts'
 import type { ResponseCache } from './response-cache.ts'
-import type { Limit, LimitTable } from './service-limits.ts'
+import type { LimitTable } from './service-limits.ts'
 import type { ModelStatistics, StatisticsSource } from './statistics.ts'
 import { TraceSettings, type TraceSettingValues } from './trace-settings.ts'
 import { TracedContext } from './traced-context.ts'
@@ -285,7 +286,7 @@ export class DataPlane {
       const response =
         limit === undefined && call.deadline === undefined
           ? await this.#repository.use(request.model, leased)
-          : await this.#limited(call, leased, limit, deadline)
+          : await runLimited(call, { limit, given: deadline }, () => this.#repository.use(request.model, leased))
       timings.totalMs = performance.now() - started
       for (const observer of this.#observers) observer.onResponse?.(call, response)
       return response
@@ -295,17 +296,6 @@ export class DataPlane {
       for (const observer of this.#observers) observer.onError?.(call, error)
       throw error
     }
-  }
-
-  #limited(
-    call: Call,
-    leased: (handle: ModelHandle) => Promise<InferenceResponse>,
-    limit: Limit | undefined,
-    given: number | undefined,
-  ): Promise<InferenceResponse> {
-    const use = (): Promise<InferenceResponse> => this.#repository.use(call.request.model, leased)
-    const run = limit === undefined ? use : () => limit.run(call.context.signal, use)
-    return call.deadline === undefined ? run() : runInTime(call, given, run)
   }
 
   /**
@@ -326,21 +316,3 @@ function withStandIn(request: InferenceRequest, name: string | undefined): Infer
 }
 
 type Work = (handle: ModelHandle, call: Call) => Promise<InferenceResponse>
-
-/**
- * Answers no later than the deadline of the call; a run that cannot be interrupted goes on and keeps its lease.
- *
- * @param given the deadline at which the signal fires anyway
- */
-function runInTime(
-  call: Call,
-  given: number | undefined,
-  run: () => Promise<InferenceResponse>,
-): Promise<InferenceResponse> {
-  const { context, deadline = Infinity } = call
-  if (deadline === given) return unlessAborted(run(), context.signal)
-  return withDeadline(context, deadline, (limited) => {
-    call.context = limited
-    return unlessAborted(run(), limited.signal)
-  })
-}

@@ -72,7 +72,7 @@ describe.skipIf(process.platform !== 'linux')('a launched process (looks into /p
     expect(env).toBe(`at ${String(ports['port'])}, m`)
     expect([isAlive(pid), isAlive(child)]).toEqual([true, true])
     await managed.close()
-    expect([isAlive(pid), isAlive(child)]).toEqual([false, false])
+    await expect.poll(() => [isAlive(pid), isAlive(child)]).toEqual([false, false]) // killed, and perhaps not buried yet
   })
 
   it('is waited for until it answers well', async () => {
