@@ -18,18 +18,16 @@ export interface GivenOverride {
 
 /** Keeps the files that come with loads. */
 export interface Uploads {
-  /** Writes the files of a model. @returns their directory @throws InferenceError `resource_exhausted` where there is no room */
+  /** Writes the files of a model. @returns their directory @throws InferenceError `resource_exhausted` where they are too many or too large */
   stage(model: string, files: GivenOverride['files']): Promise<string>
   /** Removes what was staged for a model before a moment: what is loaded since comes from elsewhere. */
   dropBefore(model: string, moment: number): Promise<void>
-  /** Removes one directory that `stage` made. */
+  /** Removes one directory that `stage` made, unless something was loaded from there. */
   drop(directory: string): Promise<void>
   /** A moment after all that was staged so far. */
   now(): number
 }
 
-/** Files of one model; the bytes are bounded by what a request may have. */
-const mostFiles = 1000
 /** Directories below the model's, its version's included. */
 const deepestFile = 8
 
@@ -53,7 +51,6 @@ export function readOverride(model: string, parameters: Readonly<Record<string, 
     if (file === undefined) return undefined
     throw invalid(`load parameter '${file}' is given without 'config': an override of files needs the model's config`)
   }
-  if (files.size > mostFiles) throw invalid(`${files.size} files are given; a load takes at most ${mostFiles}`)
   return { config: configOf(config), files }
 }
 

@@ -58,7 +58,7 @@ function repositoryPaths(): Json {
     },
     '/v2/repository/models/{model}/load': change('load', 'Loads a model, or loads it again from its files.', {
       404: error('No such model in the served paths'),
-      501: error('The server takes no overrides'),
+      501: error('The server takes no files'),
     }),
     '/v2/repository/models/{model}/unload': change('unload', 'Drains a model and frees its memory.', {}),
   }

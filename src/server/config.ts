@@ -196,6 +196,18 @@ export const serveSettings = {
     value: 'SIZE',
     description: 'largest request body, compressed or not: 64MiB, 1GB',
   }),
+  maxUploadBytes: setting({
+    parse: bytes,
+    default: 2 ** 30,
+    value: 'SIZE',
+    description: 'most bytes of files that callers bring for models when they load them, all together; 0 refuses them',
+  }),
+  maxUploadFiles: setting({
+    parse: integer({ min: 1, max: 100_000 }),
+    default: 1000,
+    value: 'N',
+    description: 'most files that one such load may bring',
+  }),
   otlpEndpoint: setting<string | undefined>({
     parse: string,
     default: undefined,

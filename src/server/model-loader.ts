@@ -9,12 +9,15 @@ import { tritonConfigOf } from '../repository/triton/read-config.ts'
 import type { VersionLabels } from '../repository/version-labels.ts'
 import { findConfigured, type ModelFinder } from './configured-models.ts'
 import type { ServedModelSource } from './models.ts'
+import type { UploadDirectory } from './uploads.ts'
 
 /** What a loader works with. */
 export interface LoaderParts {
   readonly repository: Repository
   readonly finder: ModelFinder
   readonly labels: VersionLabels
+  /** Is told of the directories of uploads that models are loaded from. */
+  readonly uploads: Pick<UploadDirectory, 'keep'>
   /** Ends loads when the server closes. */
   readonly signal: AbortSignal
 }
@@ -25,6 +28,7 @@ export class ModelLoader implements RepositoryControl {
   readonly #repository: Repository
   readonly #finder: ModelFinder
   readonly #labels: VersionLabels
+  readonly #uploads: LoaderParts['uploads']
   readonly #signal: AbortSignal
   /** Per model the end of what was asked for so far: loads and unloads of one model follow each other. */
   readonly #tails = new Map<string, Promise<void>>()
@@ -34,10 +38,11 @@ export class ModelLoader implements RepositoryControl {
   readonly #loadedFrom = new Map<string, string | undefined>()
   #reloads: Promise<void> = Promise.resolve()
 
-  constructor({ repository, finder, labels, signal }: LoaderParts) {
+  constructor({ repository, finder, labels, uploads, signal }: LoaderParts) {
     this.#repository = repository
     this.#finder = finder
     this.#labels = labels
+    this.#uploads = uploads
     this.#signal = signal
   }
 
@@ -54,7 +59,14 @@ export class ModelLoader implements RepositoryControl {
       if (sources.length === 0) {
         throw new InferenceError('not_found', `failed to load '${name}', no model of that name is in the served paths`)
       }
-      await this.#loadOnly(name, sources, sources)
+      try {
+        await this.#loadOnly(name, sources, sources)
+      } finally {
+        // Of several versions one may have failed, and another be served from there.
+        if (override?.directory !== undefined && sources.some((source) => this.#hasTaken(source))) {
+          this.#uploads.keep(override.directory)
+        }
+      }
       if (!this.#configured.has(name)) this.#setLabels(name, sources)
     })
   }
@@ -173,6 +185,13 @@ export class ModelLoader implements RepositoryControl {
     if (!this.#loadedFrom.has(key) || this.#loadedFrom.get(key) !== source.root) return false
     return this.#loaded(source.ref.name).some(
       ({ ref, state }) => ref.version === source.ref.version && state === 'ready',
+    )
+  }
+
+  /** Its load went well: no reason was left behind. */
+  #hasTaken({ ref }: ServedModelSource): boolean {
+    return this.#loaded(ref.name).some(
+      ({ ref: { version }, state, reason }) => version === ref.version && state === 'ready' && reason === undefined,
     )
   }
 

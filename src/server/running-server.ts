@@ -126,7 +126,12 @@ export class Server {
         ...this.#graphs.sources,
       ],
     }
-    const loader = new ModelLoader({ repository: this.#repository, finder, labels, signal: this.#abort.signal })
+    this.#uploads = new UploadDirectory(membership?.uploads, config)
+    this.#ownsUploads = membership === undefined
+    const loader = new ModelLoader({
+      ...{ repository: this.#repository, finder, labels, uploads: this.#uploads },
+      signal: this.#abort.signal,
+    })
     loader.begin(sources)
     this.#follower = followFiles(config, { finder: parts.finder, loader, log })
     this.#names = openNames({
@@ -145,8 +150,6 @@ export class Server {
     if (config.recentFile !== undefined) {
       this.#recent = new RecentModels({ path: config.recentFile, list: () => this.#repository.recent(), log })
     }
-    this.#uploads = new UploadDirectory(membership?.uploads)
-    this.#ownsUploads = membership === undefined
     const planeParts: Extensions = {
       ...extensions,
       uploads: this.#uploads,

@@ -1,10 +1,10 @@
 /** Loads on request that bring a configuration along, or the model's files: as Triton's clients send them. */
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { silentLog } from '../../src/core/log.ts'
 import type { ControlParameters } from '../../src/dataplane/model-control.ts'
-import { createServer } from '../../src/server/server.ts'
+import { createServer, type ServerOptions } from '../../src/server/server.ts'
 import { UploadDirectory } from '../../src/server/uploads.ts'
 import { samples } from '../paths.ts'
 import { directoryWith } from '../repository/directories.ts'
@@ -19,9 +19,16 @@ const inputs = ['INPUT0', 'INPUT1'].map((name) => ({
 }))
 
 /** A server of a repository with version 1 of `add-sub`. */
-async function start() {
+async function start(options: ServerOptions = {}) {
   const models = await directoryWith({ 'add-sub/1/model.onnx': weights })
-  const server = await createServer({ models, log: silentLog, httpPort: 0, enableGrpc: false, drainSeconds: 1 })
+  const server = await createServer({
+    models,
+    log: silentLog,
+    httpPort: 0,
+    enableGrpc: false,
+    drainSeconds: 1,
+    ...options,
+  })
   onTestFinished(() => server.close())
   const { http } = await server.start()
   const post = async (path: string, body?: object) => {
@@ -124,6 +131,47 @@ describe('the directory of uploads', () => {
     expect(await readdir(second)).toEqual(['1'])
     await uploads.close()
     await expect(readdir(uploads.path)).rejects.toThrow('ENOENT')
+  })
+
+  it('keeps that of which a version is served, though another failed', async () => {
+    const temporary = await directoryWith({})
+    vi.stubEnv('TMPDIR', temporary)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const { load, versions, control } = await start()
+    const staged = async () =>
+      (await readdir(temporary, { recursive: true })).filter((path) => /^servable-uploads-.*\.onnx$/.test(path))
+    const config = '{"version_policy":{"all":{}}}'
+    const files = { 'file:2/model.onnx': text, 'file:3/model.onnx': 'YWJj' }
+    expect(await load('sent', { config, ...files })).toMatchObject({ status: 400 })
+    expect(versions()).toContain('sent 2')
+    expect(await staged()).toHaveLength(2)
+    expect(await load('other', { config, 'file:3/model.onnx': 'YWJj' })).toMatchObject({ status: 400 })
+    expect(await staged()).toHaveLength(2)
+    await control.unload('sent')
+    expect(await staged()).toEqual([])
+  })
+
+  it('has no room for more than the settings say, all models together', async () => {
+    const limits = { maxUploadBytes: weights.byteLength + 10, maxUploadFiles: 2 }
+    const { load, infer } = await start(limits)
+    const one = { config: '{}', 'file:1/model.onnx': text }
+    expect(await load('many', { ...one, 'file:1/a': '', 'file:1/b': '' })).toMatchObject({
+      status: 503,
+      body: { error: expect.stringContaining('--max-upload-files allows 2') as string },
+    })
+    expect(await load('one', one)).toMatchObject({ status: 200 })
+    expect(await load('two', one)).toMatchObject({
+      status: 503,
+      body: { error: expect.stringContaining('--max-upload-bytes allows') as string },
+    })
+    expect(await load('one')).toMatchObject({ status: 404 })
+    expect(await infer('one')).toBe(200)
+  })
+
+  it('takes nothing where its size is 0, and a configuration all the same', async () => {
+    const { load } = await start({ maxUploadBytes: 0 })
+    expect(await load('one', { config: '{}', 'file:1/model.onnx': text })).toMatchObject({ status: 501 })
+    expect(await load('add-sub', { config: '{}' })).toMatchObject({ status: 200 })
   })
 
   it('leaves nothing where files do not fit together', async () => {
