@@ -22,6 +22,8 @@ const mostMissMs = 250
 /** Of the cost of a request to a server that holds all of its models. */
 const mostHitCost = 1.1
 const sampleMs = 50
+/** Before anything is measured: until most code is compiled. */
+const warmUpMs = 5000
 
 interface Run {
   readonly requests: number
@@ -36,11 +38,17 @@ export function traffic({ seconds }: RoundOptions): Promise<Report> {
     writeCopies(folder, models)
     // As long: what is counted of each model that was ever asked for is there in both.
     const baseline = await withoutRoom(folder, seconds * long * 1000)
-    const server = await startServable([folder], { flags: ['--memory-budget', String(budgetBytes)] })
+    const server = await startServable([folder], {
+      flags: ['--memory-budget', String(budgetBytes)],
+      core: 'any',
+    })
     try {
       await quieten(server.url)
+      await load(server, warmUpMs, models)
+      const before = await missesOf(server)
       const all = await load(server, seconds * long * 1000, models)
-      const misses = await missesOf(server)
+      const after = await missesOf(server)
+      const misses = { count: after.count - before.count, late: after.late - before.late }
       const loaded = await gauge(server, 'servable_models{state="loaded"}')
       await load(server, 1000, hot)
       const hits = await load(server, seconds * 2000, hot)
@@ -54,10 +62,10 @@ export function traffic({ seconds }: RoundOptions): Promise<Report> {
 
 /** What the server takes under the same traffic with room for a handful of models: its own code, heap and buffers. */
 async function withoutRoom(folder: string, ms: number): Promise<number> {
-  const server = await startServable([folder], { flags: ['--memory-budget', String(mebibyte)] })
+  const server = await startServable([folder], { flags: ['--memory-budget', String(mebibyte)], core: 'any' })
   try {
     await quieten(server.url)
-    return (await load(server, ms, models)).mostResident
+    return (await load(server, warmUpMs + ms, models)).mostResident
   } finally {
     await server.stop()
   }
@@ -66,7 +74,7 @@ async function withoutRoom(folder: string, ms: number): Promise<number> {
 /** The same requests to a server that holds what is asked for and has no budget. */
 async function hotAlone(folder: string, ms: number): Promise<Run> {
   const paths = Array.from({ length: hot }, (_, index) => `${folder}/${copyOf(index)}`)
-  const server = await startServable(paths)
+  const server = await startServable(paths, { core: 'any' })
   try {
     await quieten(server.url)
     await load(server, 1000, hot)

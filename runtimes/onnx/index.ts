@@ -1,7 +1,7 @@
 /** The ONNX runtime, over onnxruntime-node. */
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { describeSystem } from '../../src/runtime/index.ts'
+import { describeSystem, fileFacts } from '../../src/runtime/index.ts'
 import type { Log, Model, ModelSpec, Runtime, SystemDescription } from '../../src/runtime/index.ts'
 import { loadOnnx } from './load.ts'
 import type { ConvertedModel } from './load.ts'
@@ -47,6 +47,8 @@ const growth = 1.25
 /** The model file and, by the naming of exporters (`model.onnx.data`, `model.onnx_data`), its weights beside it. */
 async function estimateBytes(spec: ModelSpec): Promise<number> {
   const file = spec.file ?? join(spec.directory, 'model.onnx')
+  const facts = await fileFacts(file) // which the load will want as well
+  if (facts?.isAlone === true) return facts.bytes * growth
   const names = (await readdir(dirname(file)).catch(() => [])).filter((name) => name.startsWith(basename(file)))
   const sizes = await Promise.all(names.map(async (name) => (await stat(join(dirname(file), name))).size))
   return sizes.reduce((sum, size) => sum + size, 0) * growth

@@ -1,5 +1,4 @@
 /** What the first load of a file measured, for those that follow: a model that comes back is opened once and not measured again. */
-import { filePrint } from '../../src/runtime/index.ts'
 import type { Placement } from '../../src/runtime/index.ts'
 import type { Parallelism } from './choose-parallelism.ts'
 import type { Timings } from './warm-up.ts'
@@ -22,12 +21,11 @@ const mostKnown = 10_000
 const known = new Map<string, KnownModel>()
 
 /**
+ * @param print of the file
  * @param settings whatever else the measurements depend on: plain data
- * @returns another one as soon as the file is another one; undefined where there is no such file
  */
-export async function keyOfFile(file: string, settings: unknown): Promise<string | undefined> {
-  const print = await filePrint(file)
-  return print === undefined ? undefined : JSON.stringify([print, settings])
+export function keyOf(print: string, settings: unknown): string {
+  return JSON.stringify([print, settings])
 }
 
 export function recall(key: string): KnownModel | undefined {

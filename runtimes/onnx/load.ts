@@ -8,7 +8,7 @@ import type {
   Parameters,
   SystemDescription,
 } from '../../src/runtime/index.ts'
-import { InferenceError, chooseDevice, messageOf } from '../../src/runtime/index.ts'
+import { InferenceError, chooseDevice, fileFacts, messageOf } from '../../src/runtime/index.ts'
 import { join } from 'node:path'
 import { concurrencyOf, inlineConcurrencyOf } from './choose-placement.ts'
 import { openPlaced, weightBytes } from './open-placed.ts'
@@ -46,6 +46,7 @@ export async function loadOnnx({ spec, system, converted }: OnnxLoad, log: Log, 
   const loading: Loading = {
     spec,
     file,
+    print: converted === undefined ? (await fileFacts(file))?.print : undefined,
     ...(converted === undefined ? {} : { bytes: converted.bytes, origin: converted }),
     options,
     choice,
@@ -92,7 +93,7 @@ async function open(loading: Loading): Promise<Model> {
   const { instances } = placedSession
   Object.assign(parameters, describe(info, choice, session), loading.origin?.parameters)
   const { device, device_reason, placement, placement_reason, run_us } = parameters
-  log.info(
+  log[session.isKnown === true ? 'debug' : 'info'](
     { model: spec.ref.name, version: spec.ref.version, device, device_reason, placement, placement_reason, run_us },
     'opened',
   )
@@ -107,6 +108,7 @@ async function open(loading: Loading): Promise<Model> {
       outputs: info.signature.outputs,
       parameters,
     },
+    ...(loading.print === undefined ? {} : { print: loading.print }),
     memoryBytes: placedSession.memoryBytes ?? weightBytes(info),
     maxBatchSize: spec.maxBatchSize ?? 0,
     concurrency:

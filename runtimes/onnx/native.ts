@@ -23,14 +23,21 @@ export async function importOrt(): Promise<Ort> {
   }
 }
 
+/** Looked for once: a model that comes back waits for every look. */
+let found: { readonly ort: Ort; readonly binding: Binding | undefined } | undefined
+
+async function find(): Promise<NonNullable<typeof found>> {
+  const ort = await importOrt()
+  ort.env.logLevel = 'fatal'
+  return { ort, binding: findBinding() }
+}
+
 /**
  * @param model a file, or a whole model in memory
  * @throws Error with onnxruntime's own text where it refuses the model
  */
 export async function openNative(model: string | Uint8Array, options: NativeOptions): Promise<NativeSession> {
-  const ort = await importOrt()
-  ort.env.logLevel = 'fatal'
-  const binding = findBinding()
+  const { ort, binding } = (found ??= await find())
   return binding === undefined ? openPublic(ort, model, options) : openDirect(binding, model, options)
 }
 

@@ -7,7 +7,7 @@ import type { Parallelism, ParallelismFacts } from './choose-parallelism.ts'
 import { choosePlacement, threadFileBytes } from './choose-placement.ts'
 import type { PlacementChoice } from './choose-placement.ts'
 import { measureHop } from './hop.ts'
-import { forget, keyOfFile, recall, remember } from './known-models.ts'
+import { forget, keyOf, recall, remember } from './known-models.ts'
 import type { KnownModel } from './known-models.ts'
 import { opensLater } from './opens-later.ts'
 import { nativeOptions } from './options.ts'
@@ -23,6 +23,8 @@ const sessionModule = new URL('./session.js', import.meta.url)
 export interface Loading {
   readonly spec: ModelSpec
   readonly file: string
+  /** Tells the file apart; undefined where there is none. */
+  readonly print: string | undefined
   /** The model itself, where another runtime made it from its file. */
   readonly bytes?: Uint8Array
   /** What is told of that model in place of an ONNX file. */
@@ -40,6 +42,8 @@ export type Measured = Placed & {
   readonly hopUs: number
   readonly info: OnnxInfo
   readonly parallelism: Parallelism
+  /** It was opened before and is not measured again. */
+  readonly isKnown?: true
 }
 
 /** A session and how it was opened. */
@@ -64,10 +68,9 @@ export async function openPlaced(loading: Loading): Promise<Measured> {
 
 /** As the file was opened before, where it was; else as measurements say. */
 async function openAuto(loading: Loading): Promise<Measured> {
-  const { file, bytes, options, choice, spec } = loading
-  const settings = [options, choice.device, spec.instances]
-  const key = bytes === undefined ? await keyOfFile(file, settings) : undefined
-  if (key === undefined) return openMeasured(loading)
+  const { print, options, choice, spec } = loading
+  if (print === undefined) return openMeasured(loading)
+  const key = keyOf(print, [options, choice.device, spec.instances])
   const known = recall(key)
   if (known !== undefined) return openKnown(loading, known, key)
   const model = await openMeasured(loading, key)
@@ -80,10 +83,11 @@ async function openKnown(loading: Loading, known: KnownModel, key: string): Prom
   const { placement, reason, parallelism, hopUs, timings } = known
   const session = await openIn(loading, placement, parallelism, timings)
   if (placement !== 'inline') {
-    return { ...placed(session, reason), info: infoOf(session), parallelism, hopUs }
+    return { ...placed(session, reason), info: infoOf(session), parallelism, hopUs, isKnown: true }
   }
   const pool = opensLater('pool', () => openIn(loading, 'pool', { threads: 1, instances: 1 }, timings))
-  return { ...inline(loading, session, pool, known, key), hopUs, info: infoOf(session), parallelism }
+  const model = inline(loading, session, pool, known, key)
+  return Object.assign(model, { hopUs, info: infoOf(session), parallelism, isKnown: true as const })
 }
 
 async function openMeasured(loading: Loading, key?: string): Promise<Measured> {

@@ -121,6 +121,8 @@ export interface Model extends Omit<Hooks, 'inputs' | 'outputs' | 'labels' | 'ex
   readonly metadata: ModelMetadata
   /** Memory that the loaded weights hold, in bytes. */
   readonly memoryBytes: number
+  /** Tells apart what was loaded, by its content: what was learned of one model holds for another one of the same print. */
+  readonly print?: string
   /** Most rows one `predict` takes; 0 where the first dimension is no batch. */
   readonly maxBatchSize: number
   /** How many `predict` calls may run at once. */

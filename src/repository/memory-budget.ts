@@ -154,7 +154,7 @@ export class MemoryBudget {
         this.#count(held, -1)
         Object.assign(held, measured, { tenant })
         this.#count(held, 1)
-        if (held.isResident) this.#overhead.learn(this.#residents, this.#said, this.#resident())
+        if (held.isResident) this.#overhead.learn(this.#residents, this.#said, this.#resident)
         this.#serve()
       },
       release: () => {

@@ -33,12 +33,12 @@ export class MemoryOverhead {
   /**
    * @param models that are loaded in this process
    * @param saidBytes what they say together
-   * @param residentBytes of this process now
+   * @param residentBytes of this process now; asked only where that tells anything
    */
-  learn(models: number, saidBytes: number, residentBytes: number): void {
+  learn(models: number, saidBytes: number, residentBytes: () => number): void {
     const last = this.#marks.at(-1)
     if (models < Math.max(leastModels, (last?.models ?? 0) * step)) return
-    const mark: Mark = { models, restBytes: residentBytes - saidBytes }
+    const mark: Mark = { models, restBytes: residentBytes() - saidBytes }
     this.#marks.push(mark)
     const half = this.#marks.findLast((each) => each.models <= models / 2)
     if (half !== undefined) {

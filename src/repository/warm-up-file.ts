@@ -1,6 +1,6 @@
 /** Files of warm-up requests: V2 JSON, and TensorFlow Serving's records. */
 import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { JsonReader } from '../codec/json-reader.ts'
 import { ascii } from '../codec/json-string.ts'
 import { readRecords } from '../codec/tensorflow/record.ts'
@@ -14,7 +14,9 @@ import {
   type DataType,
   type Tensor,
 } from '../core/tensor.ts'
+import type { ModelSpec } from '../core/model.ts'
 import { hookFile } from '../hooks/hook-file.ts'
+import { lastFacts } from '../runtime/file-print.ts'
 import { isInside } from './discovered-model.ts'
 import { mostWarmUps } from './warmup-yaml.ts'
 
@@ -39,15 +41,16 @@ export async function readJsonRequests(path: string, root: string): Promise<read
 /**
  * The records of TensorFlow Serving's file, each a PredictionLog.
  *
- * @param directory of the version
+ * @param spec of the loaded model
  * @param root as in {@link readJsonRequests}
  * @returns undefined where there is no such file
  * @throws InferenceError `failed_precondition` naming the file and the record
  */
 export async function readServingRecords(
-  directory: string,
+  { directory, file }: Pick<ModelSpec, 'directory' | 'file'>,
   root: string,
 ): Promise<{ readonly path: string; readonly records: readonly Uint8Array[] } | undefined> {
+  if (file !== undefined && dirname(file) === directory && lastFacts(file)?.isAlone === true) return undefined
   const path = join(directory, servingFile)
   if (!isInside(root, path)) return undefined // beside a file that stands alone: another model's
   const isThere = await stat(path).then(

@@ -128,7 +128,7 @@ function madeUp(input: WarmUpInput, seed: number, expected: readonly TensorMetad
 }
 
 async function servingRequests({ spec, root, model, hooks }: WarmUpTarget, log: Log): Promise<readonly Found[]> {
-  const file = await readServingRecords(spec.directory, root)
+  const file = await readServingRecords(spec, root)
   const outer = {
     ...model.metadata,
     ...outerSignature(model.metadata, hooks),

@@ -34,7 +34,7 @@ export {
 } from '../core/tensor.ts'
 export type { DataType, FixedDataType, Parameters, Tensor, TensorData } from '../core/tensor.ts'
 export { usableCpus } from './cpu.ts'
-export { filePrint } from './file-print.ts'
+export { fileFacts } from './file-print.ts'
 export { place } from './placement.ts'
 export type { PlacedSession, PlaceOptions, Placement } from './placement.ts'
 export { RuntimeRegistry, lazyRuntime } from './registry.ts'

@@ -8,12 +8,16 @@ import type { Session, SessionModule } from './session.ts'
  *   throws
  */
 export async function openSession(module: string, options: unknown): Promise<Session> {
-  const loaded = await importModule(module)
+  const loaded = imported.get(module) ?? (await importModule(module))
   if (!isSessionModule(loaded)) {
     throw new InferenceError('failed_precondition', `session module '${module}' must export a function 'open'`)
   }
+  imported.set(module, loaded)
   return loaded.open(options)
 }
+
+/** Even an import of what is there takes its time. */
+const imported = new Map<string, SessionModule>()
 
 async function importModule(module: string): Promise<unknown> {
   try {

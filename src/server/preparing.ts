@@ -2,7 +2,7 @@
 import type { Log } from '../core/log.ts'
 import type { Model, ModelSpec } from '../core/model.ts'
 import type { Preparing } from '../repository/load-model.ts'
-import { filePrint } from '../runtime/file-print.ts'
+import { fileFacts } from '../runtime/file-print.ts'
 import { prepare } from '../scheduling/preparation.ts'
 import type { Preparation } from '../scheduling/preparation-result.ts'
 
@@ -52,11 +52,11 @@ const prepared = new Map<string, Preparation>()
 const mostPrepared = 10_000
 
 /** Undefined for models that are no single file. */
-async function keyOf({ metadata }: Model, spec: ModelSpec): Promise<string | undefined> {
+async function keyOf({ metadata, print: known }: Model, spec: ModelSpec): Promise<string | undefined> {
   const { file, device, placement, instances, maxBatchSize, scheduling, options } = spec
-  const print = file && (await filePrint(file))
+  const print = known ?? (file === undefined ? undefined : (await fileFacts(file))?.print)
   const settings = [device, placement, instances, maxBatchSize, scheduling?.batching, options]
-  return print === undefined || print === '' ? undefined : JSON.stringify([print, metadata.platform, settings])
+  return print === undefined ? undefined : JSON.stringify([print, metadata.platform, settings])
 }
 
 function keep(key: string, preparation: Preparation): void {

@@ -64,7 +64,8 @@ describe.each([
     onTestFinished(() => upstream.close())
     let seed = 7
     const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below
-    const counts = { answered: 0, cancelled: 0 }
+    // Servers of Node say "enough" where calls that were cancelled still count as open there.
+    const counts = { answered: 0, cancelled: 0, refused: 0 }
     let next = 0
     const work = async (): Promise<void> => {
       while (next < calls) {
@@ -84,15 +85,18 @@ describe.each([
           if (!message.equals(answerTo(request))) throw new Error(`call ${number} got another answer`)
           counts.answered += 1
         } catch (reason) {
-          if (!controller.signal.aborted) throw reason
-          counts.cancelled += 1
+          const { code } = InferenceError.from(reason)
+          if (controller.signal.aborted) counts.cancelled += 1
+          else if (code === 'resource_exhausted') counts.refused += 1
+          else throw reason
         } finally {
           exchange.release()
         }
       }
     }
     await Promise.all(Array.from({ length: atOnce }, work))
-    expect(counts.answered + counts.cancelled).toBe(calls)
+    expect(counts.answered + counts.cancelled + counts.refused).toBe(calls)
+    expect(counts.refused).toBeLessThan(atOnce)
     expect(counts.answered).toBeGreaterThan(calls / 2)
     expect(counts.cancelled).toBeGreaterThan(calls / 100)
   }, 300_000)

@@ -54,6 +54,7 @@ describe('an upstream over gRPC that', () => {
     ['resets the call', (stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR), 502, /broke off/],
     ['loses the connection', (stream) => stream.session?.destroy(), 502, /broke off/],
     ['refuses the call', (stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM), 503, /refused the call/],
+    ['has enough', (stream) => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM), 503, /enough for now/],
     ['speaks no gRPC', (stream) => void (stream.respond({ ':status': 404 }), stream.end('no')), 502, /HTTP status 404/],
     ['ends without a status', (stream) => void (stream.respond(ok), stream.end(framed(answer))), 502, /broke off/],
     ['ends without a message', (stream) => finish(stream, new Uint8Array(0)), 502, /no whole message/],

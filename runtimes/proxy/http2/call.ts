@@ -8,6 +8,8 @@ export interface Failure {
   readonly neverRan: boolean
   /** The connection takes no more calls; another may. */
   readonly isGone: boolean
+  /** The peer has enough for now, whether or not it had begun with the call. */
+  readonly isBusy?: true
 }
 
 /** The connection is gone. @param neverRan nothing of the call has left this process, or the peer says so */

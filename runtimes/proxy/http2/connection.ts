@@ -204,8 +204,12 @@ export class Http2Connection implements CallOwner {
     if (stream >= this.#nextId) throw protocol('a call was reset that is none')
     const call = this.#calls.get(stream)
     if (call === undefined) return this.#peer.idleFrame()
-    const neverRan = code === errorCode.refused
-    this.#finish(call, { message: `the call was reset with HTTP/2 code ${code}`, neverRan, isGone: false })
+    const failure = {
+      message: `the call was reset with HTTP/2 code ${code}`,
+      neverRan: code === errorCode.refused,
+      isGone: false,
+    }
+    this.#finish(call, code === errorCode.calm ? { ...failure, isBusy: true } : failure)
   }
 
   #takeSettings(flags: number, stream: number, payload: Buffer): void {
