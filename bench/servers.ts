@@ -21,13 +21,15 @@ export interface ServableOptions {
   readonly flags?: readonly string[]
   /** Core 0 where absent. */
   readonly core?: number | 'any'
+  /** Options of its Node. */
+  readonly node?: readonly string[]
 }
 
 /** `servable serve` on free ports. @param models their directories, or bare files */
 export function startServable(models: readonly string[], options: ServableOptions = {}): Promise<ServerProcess> {
-  const { flags = [], core } = options
+  const { flags = [], core, node = [] } = options
   const usual = ['--http-port', '0', '--grpc-port', '0', '--no-banner', '--log-format', 'json']
-  return startServer([command, 'serve', ...models, ...usual, ...flags], core)
+  return startServer([...node, command, 'serve', ...models, ...usual, ...flags], core)
 }
 
 type Target = 'bare' | 'fastify' | 'naive' | 'defined' | 'http2' | 'grpc-js'

@@ -22,6 +22,8 @@ const mostMissMs = 250
 /** Of the cost of a request to a server that holds all of its models. */
 const mostHitCost = 1.1
 const sampleMs = 50
+/** All cores, and a heap of a size that hides the models less: how much garbage it keeps depends on how much there is to do. */
+const surroundings = { core: 'any', node: ['--max-old-space-size=128'] } as const
 /** Before anything is measured: until most code is compiled. */
 const warmUpMs = 5000
 
@@ -40,7 +42,7 @@ export function traffic({ seconds }: RoundOptions): Promise<Report> {
     const baseline = await withoutRoom(folder, seconds * long * 1000)
     const server = await startServable([folder], {
       flags: ['--memory-budget', String(budgetBytes)],
-      core: 'any',
+      ...surroundings,
     })
     try {
       await quieten(server.url)
@@ -62,7 +64,7 @@ export function traffic({ seconds }: RoundOptions): Promise<Report> {
 
 /** What the server takes under the same traffic with room for a handful of models: its own code, heap and buffers. */
 async function withoutRoom(folder: string, ms: number): Promise<number> {
-  const server = await startServable([folder], { flags: ['--memory-budget', String(mebibyte)], core: 'any' })
+  const server = await startServable([folder], { flags: ['--memory-budget', String(mebibyte)], ...surroundings })
   try {
     await quieten(server.url)
     return (await load(server, warmUpMs + ms, models)).mostResident
@@ -74,7 +76,7 @@ async function withoutRoom(folder: string, ms: number): Promise<number> {
 /** The same requests to a server that holds what is asked for and has no budget. */
 async function hotAlone(folder: string, ms: number): Promise<Run> {
   const paths = Array.from({ length: hot }, (_, index) => `${folder}/${copyOf(index)}`)
-  const server = await startServable(paths, { core: 'any' })
+  const server = await startServable(paths, surroundings)
   try {
     await quieten(server.url)
     await load(server, 1000, hot)
