@@ -73,10 +73,9 @@ async function withoutRoom(folder: string, ms: number): Promise<number> {
   }
 }
 
-/** The same requests to a server that holds what is asked for and has no budget. */
+/** The same requests to a server that has as many models, and no budget. */
 async function hotAlone(folder: string, ms: number): Promise<Run> {
-  const paths = Array.from({ length: hot }, (_, index) => `${folder}/${copyOf(index)}`)
-  const server = await startServable(paths, surroundings)
+  const server = await startServable([folder], { flags: ['--load', 'lazy'], ...surroundings })
   try {
     await quieten(server.url)
     await load(server, 1000, hot)
