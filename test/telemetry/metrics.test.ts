@@ -174,3 +174,20 @@ describe('the exposition', () => {
     expect((await lines('# HELP')).length).toBe(names.length)
   })
 })
+
+describe('a scrape of thousands of models', () => {
+  it('lets others run in between, and tells of all', async () => {
+    const models = Array.from({ length: 5000 }, (_, index) => ({ ...ready, ref: { name: `m${index}`, version: '1' } }))
+    const { lines } = openMetrics(models)
+    let turns = 0
+    const turn = (): void => {
+      turns += 1
+      next = setImmediate(turn)
+    }
+    let next = setImmediate(turn)
+    const found = await lines('servable_model_ready{')
+    clearImmediate(next)
+    expect(found).toHaveLength(5000)
+    expect(turns).toBeGreaterThan(2)
+  })
+})
