@@ -56,7 +56,7 @@ export class Outcome {
     if (this.#contentType?.startsWith('application/grpc') === false)
       return senseless(this.#url, `content-type ${this.#contentType}, it may speak no gRPC`)
     if (failure?.isBusy === true) {
-      const options = { mayHaveRun: true, isFault: false, isForeign: true, retryAfterMs: 1_000, cause: reason }
+      const options = { mayHaveRun: true, isFault: false, retryAfterMs: 1_000, cause: reason }
       return new UpstreamError('resource_exhausted', `${this.#url} has enough for now: ${failure.message}`, options)
     }
     return brokenOff(this.#url, failure?.message ?? 'the call ended without a gRPC status', reason)
